@@ -1,0 +1,199 @@
+// One class for each thing that a caller can act on: a stable code, what was expected and found, and what to do next.
+
+const MILLRACE_ERROR = Symbol.for('millrace.error');
+
+/** The base of every error that this library throws. `code` is stable; the message is for people. */
+export abstract class MillraceError extends Error {
+  abstract readonly code: string;
+  /** Marks the class across copies of the package, where `instanceof` fails. */
+  readonly [MILLRACE_ERROR] = true;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Whether `error` is one of this library's, in any copy of the package; with `code`, whether it is that one. */
+export function isMillraceError(error: unknown, code?: string): error is MillraceError {
+  return error instanceof Error && MILLRACE_ERROR in error && (code === undefined || (error as MillraceError).code === code);
+}
+
+/** Shows a value in a message: short, on one line, whatever it is. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return value.length > 80 ? `${JSON.stringify(value.slice(0, 60))}… (${value.length} characters)` : JSON.stringify(value);
+  if (typeof value === 'bigint') return `the BigInt ${value}n`;
+  if (typeof value === 'function') return `a function (${value.name || 'anonymous'})`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'without prototype'})`;
+  return Object.is(value, -0) ? '-0' : String(value);
+}
+
+/** What was given cannot be used. Nothing was written. */
+export class InvalidInputError extends MillraceError {
+  readonly code = 'invalid-input';
+  readonly what: string;
+  readonly expected: string;
+  readonly found: string;
+
+  constructor(what: string, expected: string, found: unknown, options?: ErrorOptions) {
+    super(`Invalid ${what}: expected ${expected}, found ${show(found)}. Nothing was written.`, options);
+    this.what = what;
+    this.expected = expected;
+    this.found = show(found);
+  }
+}
+
+/** Two things that must share a partition do not, or positions of two partitions were compared. */
+export class PartitionMismatchError extends MillraceError {
+  readonly code = 'partition-mismatch';
+}
+
+/** The stream is not at the version that was expected. Nothing was written; read `missedEvents`, decide again. */
+export class VersionConflictError extends MillraceError {
+  readonly code = 'version-conflict';
+  readonly streamName: string;
+  readonly expectedVersion: number | string;
+  readonly actualVersion: number;
+  /** Whether the stream was only guarded, not written to. */
+  readonly isGuard: boolean;
+  /** The events after the expected version, oldest first, up to a bound (`appendLimits.missedEvents`); empty for a guard. */
+  readonly missedEvents: readonly unknown[];
+
+  constructor(conflict: { streamName: string; expectedVersion: number | string; actualVersion: number; isGuard: boolean; missedEvents: readonly unknown[] }) {
+    const { streamName, expectedVersion, actualVersion, isGuard } = conflict;
+    super(
+      `Conflict on ${isGuard ? 'guarded ' : ''}stream ${show(streamName)}: expected version ${expectedVersion}, found ${actualVersion}. ` +
+        'Nothing was written. Decide again from the events in missedEvents, or use execute, which does so.',
+    );
+    this.streamName = streamName;
+    this.expectedVersion = expectedVersion;
+    this.actualVersion = actualVersion;
+    this.isGuard = isGuard;
+    this.missedEvents = conflict.missedEvents;
+  }
+}
+
+/** Whether it was written cannot be known: the reply was lost and the server no longer remembers. */
+export class OutcomeUnknownError extends MillraceError {
+  readonly code = 'outcome-unknown';
+
+  constructor(why: string, options?: ErrorOptions) {
+    super(
+      `The outcome of this write is unknown: ${why} It was written whole, once, or not at all. ` +
+        'To find out, read the stream from the version that was expected; or repeat it with an idempotencyKey, or with the same expectedVersion and event ids, which never write twice.',
+      options,
+    );
+  }
+}
+
+/** The same idempotency key came with another request. */
+export class IdempotencyKeyReusedError extends MillraceError {
+  readonly code = 'idempotency-key-reused';
+
+  constructor(idempotencyKey: string) {
+    super(`The idempotency key ${show(idempotencyKey)} was used before with another request. Nothing was written. Send a new key for a new request.`);
+  }
+}
+
+/** No connection to the server could be had in time. */
+export class ConnectionFailedError extends MillraceError {
+  readonly code = 'connection-failed';
+}
+
+/** The server cannot keep this store's promises: too old, a replica, one that evicts keys. */
+export class UnsuitableServerError extends MillraceError {
+  readonly code = 'unsuitable-server';
+}
+
+/** The server refused the command, and it was not run: out of memory, read-only, loading, no permission. */
+export class ServerRefusedError extends MillraceError {
+  readonly code = 'server-refused';
+  /** The first word of the server's answer: OOM, READONLY, LOADING, NOPERM … */
+  readonly reason: string;
+
+  constructor(reason: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** What is in Redis belongs to another store: other partitions, a newer layout, a token of another store. */
+export class StoreMismatchError extends MillraceError {
+  readonly code = 'store-mismatch';
+}
+
+/** The store, or an iteration of it, was used after `close`. */
+export class StoreClosedError extends MillraceError {
+  readonly code = 'store-closed';
+
+  constructor() {
+    super('The store is closed. Open another one with EventStore.connect.');
+  }
+}
+
+/** The log is not the one that was read before: events that counted are gone, or others stand in their place. */
+export class LogLostError extends MillraceError {
+  readonly code = 'log-lost';
+}
+
+/** An entry of the log cannot be read: it was written by something else. */
+export class CorruptEntryError extends MillraceError {
+  readonly code = 'corrupt-entry';
+  readonly key: string;
+  readonly entryId: string;
+
+  constructor(key: string, entryId: string, expected: string, found: unknown, options?: ErrorOptions) {
+    super(`Entry ${entryId} of ${key} is not one of this library's: expected ${expected}, found ${show(found)}. Look at it with XRANGE ${key} ${entryId} ${entryId}; remove it with XDEL if it does not belong there.`, options);
+    this.key = key;
+    this.entryId = entryId;
+  }
+}
+
+/** A projection's `evolve` or `key` threw. The projection stands still at the event before; mend the code and start again. */
+export class ProjectionFailedError extends MillraceError {
+  readonly code = 'projection-failed';
+  readonly projection: string;
+  /** The event that could not be folded: its stream and version, and position. */
+  readonly event: { readonly id: string; readonly type: string; readonly streamName: string; readonly streamVersion: number; readonly position: string };
+
+  constructor(projection: string, event: ProjectionFailedError['event'], options: ErrorOptions) {
+    const { cause } = options;
+    super(
+      `Projection ${show(projection)} stopped at event ${show(event.type)}, ${event.streamName}@${event.streamVersion}, position ${event.position}: ` +
+        `${cause instanceof Error ? cause.message : show(cause)}. Nothing of this event was stored. Mend the projection and start the processor again: it goes on with this event.`,
+      options,
+    );
+    this.projection = projection;
+    const { id, type, streamName, streamVersion, position } = event;
+    this.event = { id, type, streamName, streamVersion, position };
+  }
+}
+
+/** A projection was changed in a way that its stored documents do not fit. */
+export class ProjectionChangedError extends MillraceError {
+  readonly code = 'projection-changed';
+}
+
+/** An entry of a foreign Redis Stream could not be decoded, and its source is told to stop at such. */
+export class SourceFailedError extends MillraceError {
+  readonly code = 'source-failed';
+  readonly sourceKey: string;
+  readonly entryId: string;
+
+  constructor(sourceKey: string, entryId: string, options: ErrorOptions) {
+    const { cause } = options;
+    super(
+      `The import of ${sourceKey} stopped at entry ${entryId}: ${cause instanceof Error ? cause.message : show(cause)}. Nothing of it was imported. ` +
+        "Mend its decode and start the processor again, or give the source onError: 'skip', which counts such entries and goes on.",
+      options,
+    );
+    this.sourceKey = sourceKey;
+    this.entryId = entryId;
+  }
+}
+
+/** A read asked for a state that the projection did not reach in time. */
+export class NotCaughtUpError extends MillraceError {
+  readonly code = 'not-caught-up';
+}
