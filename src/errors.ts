@@ -1,12 +1,12 @@
 // One class for each thing that a caller can act on: a stable code, what was expected and found, and what to do next.
 
-const MILLRACE_ERROR = Symbol.for('millrace.error');
+const MILLRACE_ERROR: unique symbol = Symbol.for('millrace.error');
 
 /** The base of every error that this library throws. `code` is stable; the message is for people. */
 export abstract class MillraceError extends Error {
   abstract readonly code: string;
   /** Marks the class across copies of the package, where `instanceof` fails. */
-  readonly [MILLRACE_ERROR] = true;
+  readonly [MILLRACE_ERROR]: true = true;
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,0 +1,125 @@
+// Every key and channel in Redis; nowhere else is there a template of one.
+import calculateSlot from 'cluster-key-slot';
+import { assertName } from '../event.ts';
+import { InvalidInputError } from '../errors.ts';
+
+/** Slots of a Redis Cluster. */
+const SLOTS = 16_384;
+
+/** How many partitions a store may have. */
+export const PARTITIONS_MAX = 1_024;
+
+/** The store's own settings, outside all partitions. */
+export function settingsKey(namespace: string): string {
+  return `{${namespace}}:settings`;
+}
+
+/** Checks a namespace: a name that cannot break a hash tag or a pattern. */
+export function assertNamespace(namespace: unknown): asserts namespace is string {
+  assertName('namespace', namespace, ':*?[]\\');
+}
+
+/** Checks a number of partitions. */
+export function assertPartitions(partitions: unknown): asserts partitions is number {
+  if (!Number.isInteger(partitions) || Number(partitions) < 1 || Number(partitions) > PARTITIONS_MAX) {
+    throw new InvalidInputError('number of partitions', `a whole number from 1 to ${PARTITIONS_MAX}`, partitions);
+  }
+}
+
+/** The keys of a store. All keys of a partition share its hash tag, so that one script may touch them. */
+export class Keys {
+  readonly namespace: string;
+  readonly partitions: number;
+  readonly #tags: readonly string[];
+
+  constructor(namespace: string, partitions: number) {
+    this.namespace = namespace;
+    this.partitions = partitions;
+    this.#tags = Array.from({ length: partitions }, (_, partition) => tagOf(namespace, partition, partitions));
+  }
+
+  /** The partition of a stream or of a document: by its id alone, so that one entity's streams share it. */
+  partitionOf(id: string): number {
+    return this.partitions === 1 ? 0 : calculateSlot(id) % this.partitions;
+  }
+
+  /** The events of a category: a Redis Stream. */
+  log(partition: number, category: string): string {
+    return `${this.#tag(partition)}:log:${category}`;
+  }
+
+  /** The positions of one stream's events: a list. */
+  stream(partition: number, streamName: string): string {
+    return `${this.#tag(partition)}:stream:${streamName}`;
+  }
+
+  /** The last position issued in the partition. */
+  head(partition: number): string {
+    return `${this.#tag(partition)}:head`;
+  }
+
+  /** The categories that have a log here: a set. */
+  categories(partition: number): string {
+    return `${this.#tag(partition)}:categories`;
+  }
+
+  /** The outcomes of a writer's last batches: a hash. */
+  writer(partition: number, writerId: string): string {
+    return `${this.#tag(partition)}:writer:${writerId}`;
+  }
+
+  /** The first result of a request with an idempotency key. */
+  result(partition: number, idempotencyKey: string): string {
+    return `${this.#tag(partition)}:result:${idempotencyKey}`;
+  }
+
+  /** One document or one decider's state: a hash. */
+  snapshot(partition: number, name: string, version: number, key: string): string {
+    return `${this.snapshotPrefix(partition, name, version)}${key}`;
+  }
+
+  /** What the keys of all documents of a projection in a partition begin with. */
+  snapshotPrefix(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:snapshot:${name}@${version}:`;
+  }
+
+  /** How far a projection is, and who runs it: a hash. */
+  checkpoint(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:checkpoint:${name}@${version}`;
+  }
+
+  /** How far removed documents of a projection keyed across partitions had been folded: a hash. */
+  removed(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:removed:${name}@${version}`;
+  }
+
+  /** How far a foreign Redis Stream is imported into a partition, and who imports it: a hash. */
+  source(partition: number, sourceKey: string): string {
+    return `${this.#tag(partition)}:source:${sourceKey}`;
+  }
+
+  /** The channel on which a projection's commits in a partition are told. */
+  committedChannel(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:committed:${name}@${version}`;
+  }
+
+  #tag(partition: number): string {
+    const tag = this.#tags[partition];
+    if (tag === undefined) throw new InvalidInputError('partition', `one of ${this.partitions}`, partition);
+    return tag;
+  }
+}
+
+/** A pattern for SCAN that matches what begins with `prefix`, literally. */
+export function patternOf(prefix: string): string {
+  return `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
+}
+
+/** With several partitions, the tag whose slot lies in the partition's share, so that they spread evenly over a cluster. */
+function tagOf(namespace: string, partition: number, partitions: number): string {
+  if (partitions === 1) return `{${namespace}:0}`;
+  for (let suffix = 0; ; suffix += 1) {
+    const tag = `{${namespace}:${partition}.${suffix}}`;
+    if (Math.floor((calculateSlot(tag) * partitions) / SLOTS) === partition) return tag;
+  }
+}

@@ -1,0 +1,286 @@
+#!lua
+-- Appends a batch: many appends of one writer to one partition, each with its own expectation and its own outcome.
+-- Run again with the same sequence it writes nothing: the second run is answered with the first one's outcome.
+--
+-- KEYS  1 the writer's record   2 the head   3 the set of categories   4… whatever ARGV names by its number in KEYS.
+--       The stream indexes of plain appends come from KEYS[4] on, in the order of those appends.
+-- ARGV  1 the batch's sequence   2 how many categories to register   then their names, and one after the other:
+--       'log' <log key> <bytes before the stream's id in its index's key>
+--           where the plain appends that follow go
+--       <expected> <type> <data>
+--           a plain append: one event without extras. expected: a version, 'any' or 'exists'
+--       'multi' <result key or 0> <digest> <ttl ms> <n> n×{mark key, expected, new} <n> n×{guarded index key, expected}
+--               <n> n×{index key, log key, bytes before the id, expected, <m> m×{type, data, <k> k×{name, value}}}
+--           everything else: several events or streams, extras (event-id, metadata, at), guards, marks, an idempotency key.
+--           A mark is the field `position` of a hash: it must be as expected ('' for none) and is set with the append.
+--           A stream that comes twice has to expect 'any'.
+-- Reply {outcome, missed…}, or {'unknown'} when the writer has no record, or one that has forgotten this sequence; nothing was run then.
+--       outcome: '<place of the first event> <exception> …'. Append number i (from 0) without an exception succeeded, at the place
+--       behind the one before it and at the version that follows from its expectation. Exceptions:
+--           i=v<version>,…   succeeded, with these versions of its streams      i=p<place>  its first event is here
+--           i=c<s>:<actual>:<index key>:<log key>:<expected>   conflict on its stream s (from 0)
+--           i=g<s>:<actual>  conflict on its guard s        i=m<s>:<actual>  its mark s is not as expected
+--           i=r<result>      repeated: '<versions>:<first place>:<events>' as the first time
+--           i=k              the idempotency key came with another digest        i=e<message>  failed whole
+--       missed: for each c in order, the entries after the expected version, oldest first, at most 100
+local SLOTS, MISSED_MAX, EPOCH, PER_MS, LATE_MS = 16, 100, 1735689600000, 4096, 1000
+local sub, format, floor, find, match = string.sub, string.format, math.floor, string.find, string.match
+local call, pcall = redis.call, redis.pcall
+
+local last_ms, ms_text
+local function entry_id(place)
+  local ms = floor(place / PER_MS)
+  if ms ~= last_ms then
+    last_ms, ms_text = ms, format('%.0f-', ms + EPOCH)
+  end
+  return ms_text .. place % PER_MS
+end
+
+-- What a conflict's caller has not seen. Entries never change, so a repeated batch reads the same ones.
+local function missed_entries(index, log, expected, actual)
+  local entries = {}
+  if actual <= expected then return entries end
+  for _, place in ipairs(call('LRANGE', index, expected, math.min(actual, expected + MISSED_MAX) - 1)) do
+    local id = entry_id(tonumber(place))
+    local found = call('XRANGE', log, id, id)
+    if found[1] then entries[#entries + 1] = found[1] end
+  end
+  return entries
+end
+
+local function reply_of(outcome)
+  local reply = { outcome }
+  for actual, index, log, expected in string.gmatch(outcome, '=c%d+:(%d+):(%d+):(%d+):(%d+)') do
+    reply[#reply + 1] = missed_entries(KEYS[tonumber(index)], KEYS[tonumber(log)], tonumber(expected), tonumber(actual))
+  end
+  return reply
+end
+
+local slot = tostring(ARGV[1] % SLOTS)
+local record = call('HMGET', KEYS[1], 'registered', slot)
+if not record[1] then return { 'unknown' } end
+if record[2] then
+  local done, outcome = match(record[2], '^(%d+) (.*)$')
+  if done == ARGV[1] then return reply_of(outcome) end
+  if tonumber(done) > tonumber(ARGV[1]) then return { 'unknown' } end
+end
+
+local at = 3 + ARGV[2]
+for i = 3, at - 1 do call('SADD', KEYS[3], ARGV[i]) end
+
+local time = call('TIME')
+local now = time[1] * 1000 + floor(time[2] / 1000)
+local head = tonumber(call('GET', KEYS[2]) or -1)
+local first = math.max((now - EPOCH) * PER_MS, head + 1)
+local place = first -- of the next event
+local expected_place = first -- where the client expects the next append
+local late = floor(first / PER_MS) + EPOCH - now > LATE_MS and format('%.0f', now) -- the clock stepped back
+local exceptions = {}
+local number = 0 -- of the append
+
+local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
+local function failed(message) except('e' .. string.gsub(message, '%s', '_')) end
+
+-- XADD at `place`. Where somebody else's entry stands further on, `place` moves behind it. The place, or nil and what is wrong.
+local function add(log, ...)
+  local before = place
+  local reply = pcall('XADD', log, entry_id(place), ...)
+  if type(reply) == 'table' and reply.err and find(reply.err, 'equal or smaller', 1, true) then
+    local last = call('XINFO', 'STREAM', log)
+    for i = 1, #last, 2 do
+      if last[i] == 'last-generated-id' then place = (match(last[i + 1], '^%d+') - EPOCH + 1) * PER_MS end
+    end
+    if place >= 2 ^ 53 then
+      place = before
+      return nil, 'an entry of ' .. log .. ' has an id beyond all times'
+    end
+    reply = pcall('XADD', log, entry_id(place), ...)
+  end
+  if type(reply) == 'table' and reply.err then return nil, reply.err end
+  place = place + 1
+  return place - 1
+end
+
+local function is_met(expected, actual)
+  if expected == 'any' then return true end
+  if expected == 'exists' then return actual > 0 end
+  return actual == tonumber(expected)
+end
+
+local function conflict(stream, actual, index, log, expected)
+  except('c' .. stream .. ':' .. actual .. ':' .. index .. ':' .. log .. ':' .. (tonumber(expected) or actual))
+end
+
+local function extras_at(i, count, at_place)
+  local extras, has_time = {}, false
+  for j = i, i + 2 * count - 1, 2 do
+    local name, value = ARGV[j], ARGV[j + 1]
+    if name == 'at' then -- never after the place that it stands at, or reading by time would pass it over
+      has_time, value = true, format('%.0f', math.min(value, floor(at_place / PER_MS) + EPOCH))
+    end
+    extras[#extras + 1], extras[#extras + 2] = name, value
+  end
+  if late and not has_time then
+    extras[#extras + 1], extras[#extras + 2] = 'at', late
+  end
+  return extras
+end
+
+-- RPUSH comes first, for its reply is the version; what it did is undone where the expectation is not met.
+local function append_plain(index_key, log_key, id_from, expected, event_type, data)
+  local index, log = KEYS[index_key], KEYS[log_key]
+  local version = pcall('RPUSH', index, place)
+  if type(version) == 'table' then return failed(version.err) end
+  if not is_met(expected, version - 1) then
+    call('RPOP', index)
+    return conflict(0, version - 1, index_key, log_key, expected)
+  end
+  local added, wrong
+  if late then
+    added, wrong = add(log, 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data, 'at', late)
+  else
+    added, wrong = add(log, 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data)
+  end
+  if not added then
+    call('RPOP', index)
+    return failed(wrong)
+  end
+  if added ~= expected_place then
+    call('LSET', index, -1, added)
+    except('p' .. format('%.0f', added))
+  end
+  if expected == 'any' or expected == 'exists' then except('v' .. version) end
+  expected_place = place
+end
+
+-- Reads ARGV of a 'multi' from i on. The append as a table, and where the next one starts.
+local function read_multi(i)
+  local multi = { result = tonumber(ARGV[i]), digest = ARGV[i + 1], ttl = ARGV[i + 2], marks = {}, guards = {}, streams = {} }
+  i = i + 4
+  for m = 1, ARGV[i - 1] do
+    multi.marks[m] = { key = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1], new = ARGV[i + 2] }
+    i = i + 3
+  end
+  i = i + 1
+  for g = 1, ARGV[i - 1] do
+    multi.guards[g] = { index = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1] }
+    i = i + 2
+  end
+  i = i + 1
+  for s = 1, ARGV[i - 1] do
+    local stream = { index = tonumber(ARGV[i]), log = tonumber(ARGV[i + 1]), id_from = ARGV[i + 2] + 1, expected = ARGV[i + 3], events = {} }
+    i = i + 5
+    for e = 1, ARGV[i - 1] do
+      stream.events[e] = i
+      i = i + 3 + 2 * ARGV[i + 2]
+    end
+    multi.streams[s] = stream
+  end
+  return multi, i
+end
+
+-- Whether nothing stands against it; otherwise what does was noted.
+local function may_append(multi, lengths)
+  for m, mark in ipairs(multi.marks) do
+    local actual = pcall('HGET', mark.key, 'position') or ''
+    if type(actual) == 'table' then return failed(actual.err) end
+    if actual ~= mark.expected then return except('m' .. m - 1 .. ':' .. actual) end
+  end
+  for g, guard in ipairs(multi.guards) do
+    local actual = pcall('LLEN', guard.index)
+    if type(actual) == 'table' then return failed(actual.err) end
+    if not is_met(guard.expected, actual) then return except('g' .. g - 1 .. ':' .. actual) end
+  end
+  for s, stream in ipairs(multi.streams) do
+    local actual = pcall('LLEN', KEYS[stream.index])
+    if type(actual) == 'table' then return failed(actual.err) end
+    if not is_met(stream.expected, actual) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
+    lengths[stream.index] = actual
+  end
+  return true
+end
+
+-- Writes one stream's events. What was written comes back as an undo, also where one of them failed.
+local function write_stream(stream, length)
+  local index, log, places = KEYS[stream.index], KEYS[stream.log], {}
+  local undo = { log = log, index = index, places = places, pushed = 0 }
+  local id = sub(index, stream.id_from)
+  for e, i in ipairs(stream.events) do
+    local extras = extras_at(i + 3, ARGV[i + 2], place)
+    local added, wrong = add(log, 'type', ARGV[i], 'id', id, 'version', length + e, 'data', ARGV[i + 1], unpack(extras))
+    if not added then return undo, wrong end
+    places[e] = added
+  end
+  if #places > 0 then
+    call('RPUSH', index, unpack(places))
+    undo.pushed = #places
+  end
+  return undo
+end
+
+local function take_back(undos)
+  for _, undo in ipairs(undos) do
+    for _, written in ipairs(undo.places) do call('XDEL', undo.log, entry_id(written)) end
+    if undo.pushed > 0 then call('LTRIM', undo.index, 0, -undo.pushed - 1) end
+  end
+end
+
+local function append_multi(multi)
+  if multi.result > 0 then
+    local earlier = pcall('GET', KEYS[multi.result])
+    if type(earlier) == 'table' then return failed(earlier.err) end
+    if earlier then
+      local digest, result = match(earlier, '^(%S*) (.*)$')
+      return except(digest == multi.digest and 'r' .. result or 'k')
+    end
+  end
+  local lengths, undos, versions, events = {}, {}, {}, 0
+  if not may_append(multi, lengths) then return end
+  local starts_at
+  for s, stream in ipairs(multi.streams) do
+    local undo, wrong = write_stream(stream, lengths[stream.index])
+    undos[s] = undo
+    if wrong then
+      take_back(undos)
+      expected_place = -1 -- places were used up: the next append says where it is
+      return failed(wrong)
+    end
+    starts_at = starts_at or undo.places[1]
+    events = events + #undo.places
+    lengths[stream.index] = lengths[stream.index] + #undo.places
+    versions[s] = lengths[stream.index]
+  end
+  for _, mark in ipairs(multi.marks) do call('HSET', mark.key, 'position', mark.new) end
+  local told = table.concat(versions, ',')
+  if multi.result > 0 then
+    call('SET', KEYS[multi.result], multi.digest .. ' ' .. told .. ':' .. format('%.0f', place - events) .. ':' .. events, 'PX', multi.ttl)
+  end
+  except('v' .. told)
+  -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
+  if starts_at and place - events ~= expected_place then except('p' .. format('%.0f', place - events)) end
+  expected_place = place
+end
+
+local log_key, id_from
+local plain_key = 4
+while ARGV[at] do
+  local word = ARGV[at]
+  if word == 'log' then
+    log_key, id_from = tonumber(ARGV[at + 1]), ARGV[at + 2] + 1
+    at = at + 3
+  elseif word == 'multi' then
+    local multi
+    multi, at = read_multi(at + 1)
+    append_multi(multi)
+    number = number + 1
+  else
+    append_plain(plain_key, log_key, id_from, word, ARGV[at + 1], ARGV[at + 2])
+    plain_key, at, number = plain_key + 1, at + 3, number + 1
+  end
+end
+
+if place > first then call('SET', KEYS[2], format('%.0f', place - 1)) end
+local outcome = format('%.0f', first)
+if #exceptions > 0 then outcome = outcome .. ' ' .. table.concat(exceptions, ' ') end
+call('HSET', KEYS[1], slot, ARGV[1] .. ' ' .. outcome)
+return reply_of(outcome)
