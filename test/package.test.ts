@@ -1,0 +1,138 @@
+// Packs the package as it would be published, installs it beside a client in an empty folder, and uses it there.
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { readFiles, ROOT } from './tidy/sources.ts';
+
+const run = promisify(execFile);
+const NODE_MODULES = join(ROOT, 'node_modules');
+
+/** What a newcomer imports first. */
+const PROGRAM = `
+import { category, EventStore, isMillraceError, projection, SnapshotStore, source, StreamProcessor } from 'millrace';
+for (const named of [category, EventStore, projection, SnapshotStore, source, StreamProcessor]) if (typeof named !== 'function') throw new Error('not exported');
+const error = await EventStore.connect('redis://127.0.0.1:1', { timeoutMs: 300 }).then(() => undefined, (reason) => reason);
+console.log(JSON.stringify({ known: isMillraceError(error), code: error?.code, message: error?.message }));
+process.exit(0);
+`;
+
+const TYPED_PROGRAM = `
+import { category, type Event, EventStore, projection, SnapshotStore, StreamProcessor } from 'millrace';
+type Renamed = Event<'Renamed', { name: string }>;
+const names = category<Renamed>('names');
+const latest = projection({ name: 'latest', categories: [names], initialState: () => ({ name: '' }), evolve: (_, event) => ({ name: event.data.name }) });
+const store: EventStore = await EventStore.connect('redis://localhost:6379');
+await store.append(names.stream('1'), { type: 'Renamed', data: { name: 'Daffy' } }, { expectedVersion: 'any' });
+await new StreamProcessor(store, { projections: [latest] }).runUntilCaughtUp();
+const found: { name: string } | undefined = await new SnapshotStore(store).get(latest, '1');
+console.log(found);
+await store.close();
+`;
+
+const TSCONFIG = {
+  compilerOptions: {
+    target: 'es2022',
+    module: 'nodenext',
+    types: ['node'],
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+  },
+  files: ['program.ts'],
+};
+
+interface Packed {
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
+}
+
+let folder = '';
+let tarball = '';
+let packedPaths: readonly string[] = [];
+
+beforeAll(async () => {
+  if (!existsSync(join(ROOT, 'dist/index.js'))) throw new Error('There is nothing to pack. Run npm run build first.');
+  folder = mkdtempSync(join(tmpdir(), 'millrace-package-'));
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT });
+  // npm 11 gives a list, newer ones an object by name.
+  const [packed] = Object.values(JSON.parse(stdout) as Record<string, Packed>);
+  if (packed === undefined) throw new Error(`npm pack answered ${stdout}`);
+  tarball = join(folder, packed.filename);
+  packedPaths = packed.files.map(({ path }) => path);
+});
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the tarball', () => {
+  test('holds the licence, the readme, the changelog, and every Lua script as it stands in the sources', async () => {
+    expect(packedPaths).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'package.json']));
+    const installed = await install(['cluster-key-slot', 'lru-cache']);
+    const scripts = readFiles(['src/redis/scripts'], /\.lua$/);
+    expect(scripts.length).toBeGreaterThan(0);
+    for (const { path, text } of scripts) {
+      expect(readFileSync(join(installed, 'node_modules/millrace', path.replace(/^src/, 'dist')), 'utf8'), path).toBe(text);
+    }
+  });
+
+  test('holds nothing but what the sources are built to', () => {
+    const sources = new Set(readFiles(['src'], /\.(ts|lua)$/).map(({ path }) => path.replace(/\.ts$/, '')));
+    const built = packedPaths
+      .filter((path) => path.startsWith('dist/'))
+      .map((path) => path.replace(/^dist/, 'src').replace(/(\.d)?\.(js|ts)(\.map)?$/, ''));
+    expect(built.filter((path) => !sources.has(path))).toEqual([]);
+    expect(packedPaths.filter((path) => /(^|\/)(test|bench|examples|node_modules)\//.test(path))).toEqual([]);
+  });
+});
+
+describe('the installed package', () => {
+  test.each(['@redis/client', 'ioredis'])('runs with %s alone, and says so when there is no server', async (client) => {
+    const answer = await runProgram(await install(['cluster-key-slot', 'lru-cache', client]));
+    expect(answer).toMatchObject({ known: true, code: 'connection-failed' });
+  });
+
+  test('names the clients that it could use when there is none', async () => {
+    const { message } = await runProgram(await install(['cluster-key-slot', 'lru-cache']));
+    expect(message).toMatch(/@redis\/client/);
+    expect(message).toMatch(/ioredis/);
+  });
+
+  test.each([
+    ['@redis/client alone', ['@redis/client']],
+    ['ioredis alone', ['ioredis']],
+    ['both clients', ['@redis/client', 'ioredis']],
+    ['no client', []],
+  ])('type-checks with %s, library files included', async (_, clients) => {
+    const installed = await install(['cluster-key-slot', 'lru-cache', '@types/node', 'undici-types', ...clients]);
+    writeFileSync(join(installed, 'program.ts'), TYPED_PROGRAM);
+    writeFileSync(join(installed, 'tsconfig.json'), JSON.stringify(TSCONFIG));
+    const tsc = join(NODE_MODULES, 'typescript/bin/tsc');
+    const { stdout } = await run(process.execPath, [tsc, '-p', installed]).catch((failed: unknown) => failed as { stdout: string });
+    expect(stdout).toBe('');
+  });
+});
+
+/** An empty package with this one unpacked into it, and its neighbours linked from here, so that no network is needed. */
+async function install(neighbours: readonly string[]): Promise<string> {
+  const installed = mkdtempSync(join(folder, 'consumer-'));
+  onTestFinished(() => rmSync(installed, { recursive: true, force: true }));
+  const own = join(installed, 'node_modules/millrace');
+  mkdirSync(own, { recursive: true });
+  await run('tar', ['-xzf', tarball, '-C', own, '--strip-components', '1']);
+  for (const name of neighbours) {
+    const link = join(installed, 'node_modules', name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(join(NODE_MODULES, name), link, 'dir');
+  }
+  writeFileSync(join(installed, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }));
+  return installed;
+}
+
+async function runProgram(installed: string): Promise<{ known: boolean; code?: string; message: string }> {
+  writeFileSync(join(installed, 'program.js'), PROGRAM);
+  const { stdout } = await run(process.execPath, ['program.js'], { cwd: installed });
+  return JSON.parse(stdout) as { known: boolean; code?: string; message: string };
+}
