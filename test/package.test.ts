@@ -79,7 +79,7 @@ describe('the tarball', () => {
   });
 
   test('holds nothing but what the sources are built to', () => {
-    const sources = new Set(readFiles(['src'], /\.(ts|lua)$/).map(({ path }) => path.replace(/\.ts$/, '')));
+    const sources = new Set(readFiles(['src'], /\.(ts|lua|mjs)$/).map(({ path }) => path.replace(/\.ts$/, '')));
     const built = packedPaths
       .filter((path) => path.startsWith('dist/'))
       .map((path) => path.replace(/^dist/, 'src').replace(/(\.d)?\.(js|ts)(\.map)?$/, ''));
