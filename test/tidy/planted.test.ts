@@ -136,6 +136,37 @@ describe('the habits', () => {
   });
 });
 
+describe('the linter', () => {
+  const lint = (text: string): string => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-lint-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, 'a.ts'), `declare function append(): Promise<number>;\n${text}`);
+    writeFileSync(join(folder, 'tsconfig.json'), '{ "compilerOptions": { "strict": true, "target": "es2022" } }');
+    const linter = join(ROOT, 'node_modules/oxlint/bin/oxlint');
+    return spawnSync(process.execPath, [linter, '--type-aware', '-c', join(ROOT, '.oxlintrc.json'), '-f', 'unix', folder], { encoding: 'utf8' })
+      .stdout;
+  };
+
+  test.each([
+    ['a forgotten await', 'export function f(): void { append(); }', 'no-floating-promises'],
+    ['a promise as a condition', 'export async function f(): Promise<void> { if (append()) await append(); }', 'no-misused-promises'],
+    ['an async callback that nobody awaits', '[1].forEach(async () => { await append(); });', 'no-misused-promises'],
+    ['an await of what is no promise', 'export async function f(): Promise<void> { await 1; }', 'await-thenable'],
+    [
+      'a promise returned out of its try',
+      'export async function f(): Promise<number> { try { return append(); } catch { return 0; } }',
+      'return-await',
+    ],
+    ['any', 'export const a: any = 1;', 'no-explicit-any'],
+  ])('refuses %s', (_, text, rule) => {
+    expect(lint(text)).toContain(rule);
+  });
+
+  test('has nothing against promises that are awaited', () => {
+    expect(lint('export async function f(): Promise<void> { await append(); void append(); }')).toBe('');
+  });
+});
+
 describe('the documents', () => {
   test('are found to link to what does not exist', () => {
     const text =
