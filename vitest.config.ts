@@ -1,0 +1,24 @@
+// How the tests run: on the sources, against one engine found by the global setup, with a last line that counts.
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+import { CountingReporter } from './test/support/reporter.ts';
+
+const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    // The sources under their public names: no build is needed, and stack traces point into src/.
+    alias: [
+      { find: /^millrace$/, replacement: at('./src/index.ts') },
+      { find: /^millrace\/embedded$/, replacement: at('./src/embedded/index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    pool: 'forks',
+    globalSetup: ['./test/support/global-setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    reporters: ['default', new CountingReporter()],
+  },
+});
