@@ -1,6 +1,6 @@
 // Packs the package as it would be published, installs it beside a client in an empty folder, and uses it there.
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -55,9 +55,9 @@ let tarball = '';
 let packedPaths: readonly string[] = [];
 
 beforeAll(async () => {
-  if (!existsSync(join(ROOT, 'dist/index.js'))) throw new Error('There is nothing to pack. Run npm run build first.');
   folder = mkdtempSync(join(tmpdir(), 'millrace-package-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: ROOT });
+  const clean = await buildClean(join(folder, 'clean'));
+  const { stdout } = await run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], { cwd: clean });
   // npm 11 gives a list, newer ones an object by name.
   const [packed] = Object.values(JSON.parse(stdout) as Record<string, Packed>);
   if (packed === undefined) throw new Error(`npm pack answered ${stdout}`);
@@ -110,10 +110,19 @@ describe('the installed package', () => {
     writeFileSync(join(installed, 'program.ts'), TYPED_PROGRAM);
     writeFileSync(join(installed, 'tsconfig.json'), JSON.stringify(TSCONFIG));
     const tsc = join(NODE_MODULES, 'typescript/bin/tsc');
-    const { stdout } = await run(process.execPath, [tsc, '-p', installed]).catch((failed: unknown) => failed as { stdout: string });
-    expect(stdout).toBe('');
+    expect(await outcome(process.execPath, [tsc, '-p', '.'], installed)).toEqual({ stdout: '', failed: false });
   });
 });
+
+/** A copy without what earlier builds left behind, built: what a fresh clone would publish, whatever else runs here meanwhile. */
+async function buildClean(clean: string): Promise<string> {
+  const left = new Set(['node_modules', 'dist', 'build', 'coverage', '.git', '.engines'].map((name) => join(ROOT, name)));
+  cpSync(ROOT, clean, { recursive: true, filter: (path) => !left.has(path) });
+  symlinkSync(NODE_MODULES, join(clean, 'node_modules'), 'dir');
+  const { stdout, failed } = await outcome('npm', ['run', '--silent', 'build'], clean);
+  if (failed) throw new Error(`It does not build:\n${stdout}`);
+  return clean;
+}
 
 /** An empty package with this one unpacked into it, and its neighbours linked from here, so that no network is needed. */
 async function install(neighbours: readonly string[]): Promise<string> {
@@ -135,4 +144,9 @@ async function runProgram(installed: string): Promise<{ known: boolean; code?: s
   writeFileSync(join(installed, 'program.js'), PROGRAM);
   const { stdout } = await run(process.execPath, ['program.js'], { cwd: installed });
   return JSON.parse(stdout) as { known: boolean; code?: string; message: string };
+}
+
+async function outcome(command: string, args: readonly string[], cwd: string): Promise<{ stdout: string; failed: boolean }> {
+  const done = run(command, args, { cwd }).then(({ stdout }) => ({ stdout, failed: false }));
+  return done.catch((error: unknown) => ({ stdout: (error as { stdout?: string }).stdout ?? String(error), failed: true }));
 }
