@@ -14,7 +14,8 @@ export interface Address {
   readonly tls: TlsOptions | undefined;
 }
 
-const SHAPE = 'redis://[user:password@]host[:port][/database] or rediss:// for TLS, with special characters in a password percent-encoded (encodeURIComponent)';
+const SHAPE =
+  'redis://[user:password@]host[:port][/database] or rediss:// for TLS, with special characters in a password percent-encoded (encodeURIComponent)';
 
 /** Refuses what it does not understand: nothing in a URL is passed over. `found` shows the scheme alone, since a malformed URL may hold a password anywhere. */
 export function addressOf(url: string, options: ConnectOptions): Address {
@@ -55,6 +56,7 @@ function decoded(part: string): string | undefined {
 
 function databaseOf(path: string): number {
   if (path === '' || path === '/') return 0;
-  if (!/^\/\d{1,5}$/.test(path)) throw new InvalidInputError('database in the Redis URL', 'a number, as in redis://localhost:6379/2', 'something else');
+  if (!/^\/\d{1,5}$/.test(path))
+    throw new InvalidInputError('database in the Redis URL', 'a number, as in redis://localhost:6379/2', 'something else');
   return Number(path.slice(1));
 }

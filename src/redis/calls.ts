@@ -154,7 +154,9 @@ export class Calls {
   #refuse(call: Call, code: string, error: unknown): void {
     const kind = call.epoch === this.epoch ? 'refused' : 'unknown';
     const doubt = kind === 'refused' ? '' : ', to a second sending after the connection broke';
-    call.reject(new PortError(kind, code, `${call.args[0]}: the server at ${this.#sender.where} answered ${says(error, this.#sender.secrets)}${doubt}`));
+    call.reject(
+      new PortError(kind, code, `${call.args[0]}: the server at ${this.#sender.where} answered ${says(error, this.#sender.secrets)}${doubt}`),
+    );
   }
 
   async #loadAndRun(call: Call, script: Script): Promise<Reply> {

@@ -7,8 +7,8 @@ import { becomeReady, GONE, type Wire } from './wire.ts';
 
 export interface ClientPortOptions {
   readonly timeoutMs: number;
-  /** A connection for blocking reads: an answer may take as long as it likes, its user watches over it. Default false. */
-  readonly isDedicated?: boolean;
+  /** How long an answer may take on a connection that seems alive. Default 30,000; Infinity for blocking reads, whose user watches over them. */
+  readonly silenceMs?: number;
   readonly onClose?: () => void;
 }
 
@@ -28,8 +28,8 @@ export class ClientPort implements RedisPort {
   constructor(wire: Wire, options: ClientPortOptions) {
     this.#wire = wire;
     this.#options = options;
-    const silenceMs = options.isDedicated ? Number.POSITIVE_INFINITY : SILENCE_MS;
-    this.#calls = new Calls(wire, { timeoutMs: options.timeoutMs, silenceMs, onSilence: () => wire.isOwn && wire.reconnect() });
+    const { timeoutMs, silenceMs = SILENCE_MS } = options;
+    this.#calls = new Calls(wire, { timeoutMs, silenceMs, onSilence: () => wire.isOwn && wire.reconnect() });
     wire.on('ready', this.#onReady);
     wire.on('error', this.#onError);
     for (const event of GONE) wire.on(event, this.#onGone);
@@ -120,7 +120,11 @@ export class ClientPort implements RedisPort {
 
   async #openChild(wire: Wire): Promise<RedisPort> {
     if (this.#isClosed) throw new ConnectionFailedError(`The connection to Redis at ${wire.where} was closed. Open another one.`);
-    const child = new ClientPort(wire, { timeoutMs: this.#options.timeoutMs, isDedicated: true, onClose: () => this.#children.delete(child) });
+    const child = new ClientPort(wire, {
+      timeoutMs: this.#options.timeoutMs,
+      silenceMs: Number.POSITIVE_INFINITY,
+      onClose: () => this.#children.delete(child),
+    });
     this.#children.add(child);
     await child.connect();
     return child;
@@ -138,7 +142,9 @@ export class ClientPort implements RedisPort {
     } catch (error) {
       if (error instanceof PortError) throw error;
       const code = replyCode(error);
-      throw new PortError(code === '' ? 'unknown' : 'refused', code, `${command} to ${where}: ${says(error, secrets)}`, { cause: withoutSecrets(error, secrets) });
+      throw new PortError(code === '' ? 'unknown' : 'refused', code, `${command} to ${where}: ${says(error, secrets)}`, {
+        cause: withoutSecrets(error, secrets),
+      });
     } finally {
       clearTimeout(timer);
     }

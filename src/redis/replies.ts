@@ -6,25 +6,44 @@ const PAIRED: ReadonlySet<string> = new Set(['XREAD', 'XREADGROUP']);
 
 /** RESP2 answers these flat, RESP3 with pairs. */
 const FLAT: ReadonlySet<string> = new Set([
-  'HRANDFIELD', 'ZDIFF', 'ZINTER', 'ZPOPMAX', 'ZPOPMIN', 'ZRANDMEMBER', 'ZRANGE', 'ZRANGEBYSCORE', 'ZREVRANGE', 'ZREVRANGEBYSCORE', 'ZUNION',
+  'HRANDFIELD',
+  'ZDIFF',
+  'ZINTER',
+  'ZPOPMAX',
+  'ZPOPMIN',
+  'ZRANDMEMBER',
+  'ZRANGE',
+  'ZRANGEBYSCORE',
+  'ZREVRANGE',
+  'ZREVRANGEBYSCORE',
+  'ZUNION',
 ]);
 
+/** What the clients give: RESP3 has booleans, RESP2 has 1 and 0 instead. */
+type Raw = string | number | boolean | null | Raw[];
+
 /** For a reply whose maps and sets are flat arrays already and whose doubles are text; does nothing to one that is RESP2-shaped. */
-export function reshaped(command: string, reply: Reply): Reply {
+export function reshaped(command: string, raw: unknown): Reply {
+  const reply = withoutBooleans(raw as Raw) as Exclude<Raw, boolean>;
   if (!Array.isArray(reply)) return reply;
-  if (PAIRED.has(command) && typeof reply[0] === 'string') return pairs(reply);
-  return FLAT.has(command) && Array.isArray(reply[0]) ? reply.flat() : reply;
+  if (PAIRED.has(command) && typeof reply[0] === 'string') return pairs(reply) as Reply;
+  return (FLAT.has(command) && Array.isArray(reply[0]) ? reply.flat() : reply) as Reply;
 }
 
-function pairs(flat: readonly Reply[]): Reply[] {
-  const paired: Reply[] = [];
-  for (let i = 0; i < flat.length; i += 2) paired.push([flat[i] as Reply, flat[i + 1] as Reply]);
+function pairs(flat: readonly Raw[]): Raw[] {
+  const paired: Raw[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2) paired.push([flat[i] ?? null, flat[i + 1] ?? null]);
   return paired;
 }
 
-/** A reply may still hold booleans here: RESP2 has 1 and 0. Changed in place, without a copy. */
-export function withoutBooleans(reply: Reply | boolean): Reply {
-  if (typeof reply === 'boolean') return Number(reply);
-  if (Array.isArray(reply)) for (let i = 0; i < reply.length; i++) if (typeof reply[i] !== 'string') reply[i] = withoutBooleans(reply[i] as Reply | boolean);
-  return reply;
+/** In place: a copy of 500 entries would cost as much as reading them off the wire. */
+function withoutBooleans(raw: Raw): Raw {
+  if (typeof raw === 'boolean') return Number(raw);
+  if (Array.isArray(raw)) {
+    for (let i = 0; i < raw.length; i++) {
+      const item = raw[i];
+      if (typeof item === 'object' || typeof item === 'boolean') raw[i] = withoutBooleans(item);
+    }
+  }
+  return raw;
 }
