@@ -1,22 +1,21 @@
 // One class for each thing that a caller can act on: a stable code, what was expected and found, and what to do next.
 
-const MILLRACE_ERROR: unique symbol = Symbol.for('millrace.error');
+const MILLRACE_ERROR = Symbol.for('millrace.error');
 
 /** The base of every error that this library throws. `code` is stable; the message is for people. */
 export abstract class MillraceError extends Error {
   abstract readonly code: string;
-  /** Marks the class across copies of the package, where `instanceof` fails. */
-  readonly [MILLRACE_ERROR]: true = true;
-
   constructor(message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = new.target.name;
+    // Marks it across copies of the package, where `instanceof` fails.
+    Object.defineProperty(this, MILLRACE_ERROR, { value: true });
   }
 }
 
 /** Whether `error` is one of this library's, in any copy of the package; with `code`, whether it is that one. */
 export function isMillraceError(error: unknown, code?: string): error is MillraceError {
-  return error instanceof Error && MILLRACE_ERROR in error && (code === undefined || (error as MillraceError).code === code);
+  return error instanceof Error && MILLRACE_ERROR in error && (code === undefined || (error as { code?: unknown }).code === code);
 }
 
 /** Shows a value in a message: short, on one line, whatever it is. */

@@ -14,11 +14,14 @@ export interface Category<E extends AnyEvent> {
   decider<Command, State>(definition: DeciderDefinition<E, Command, State>): Decider<E, Command, State>;
 }
 
-/** Any category, whatever its events. */
-export type AnyCategory = Category<AnyEvent>;
+/** Any category, whatever its events: what can be read of it. */
+export interface AnyCategory {
+  readonly name: string;
+  readonly [eventsOfCategory]?: AnyEvent;
+}
 
 /** The union of the events of a category, or of several. */
-export type EventOf<C extends AnyCategory> = C extends Category<infer E> ? E : never;
+export type EventOf<C extends AnyCategory> = C extends { readonly [eventsOfCategory]?: infer E extends AnyEvent } ? E : never;
 
 /**
  * Binds a category's name to the union of its events: `category<UserUpdate>('user_updates')`.

@@ -1,6 +1,5 @@
 // A decider: who turns a command and the state so far into new events (after Jérémie Chassaing's "Functional Event Sourcing Decider").
-import type { AnyEvent } from '../event.ts';
-import type { Category } from './category.ts';
+import type { AnyEvent, StreamName } from '../event.ts';
 
 /** The three functions of a decider, all pure, and how its state is kept between commands. */
 export interface DeciderDefinition<E extends AnyEvent, Command, State> {
@@ -27,5 +26,6 @@ export interface DeciderSnapshot {
 
 /** A decider of a category, as `category.decider` makes it; `store.execute` runs it. */
 export interface Decider<E extends AnyEvent, Command, State> extends DeciderDefinition<E, Command, State> {
-  readonly category: Category<E>;
+  /** What it needs of its category: that one imports this file, and circles are refused. */
+  readonly category: { readonly name: string; stream(id: string): StreamName<E> };
 }

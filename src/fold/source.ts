@@ -41,7 +41,7 @@ export interface Source {
 }
 
 /** Defines a source: each entry is imported exactly once, with its own time. Throws InvalidInputError for an unusable key. */
-export function source<E extends AnyEvent>(definition: SourceDefinition<E>): Source {
+export function source<const E extends AnyEvent>(definition: SourceDefinition<E>): Source {
   const { key, into, decode, onError = 'stop' } = definition;
   if (typeof key !== 'string' || key === '' || !key.isWellFormed()) throw new InvalidInputError('source key', 'the key of a Redis Stream', key);
   return Object.freeze({

@@ -1,7 +1,7 @@
 // The seam to Redis: the few methods that are used, and what each failure means. Two clients implement it.
 
 /** A reply as the protocol has it, RESP2-shaped whatever the client negotiated: maps come flat, nothing is transformed. */
-export type Reply = string | number | null | Reply[];
+export type Reply = string | number | null | readonly Reply[];
 
 /** A Lua script: its source and the SHA-1 of it. */
 export interface Script {

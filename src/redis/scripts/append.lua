@@ -61,7 +61,7 @@ local record = call('HMGET', KEYS[1], 'registered', slot)
 if not record[1] then return { 'unknown' } end
 if record[2] then
   local done, outcome = match(record[2], '^(%d+) (.*)$')
-  if done == ARGV[1] then return reply_of(outcome) end
+  if done == ARGV[1] then return outcome == 'never' and { 'unknown' } or reply_of(outcome) end
   if tonumber(done) > tonumber(ARGV[1]) then return { 'unknown' } end
 end
 

@@ -1,0 +1,291 @@
+// Appends: checks what a caller gives, hands it to the writer, and tells what came of it.
+import { createHash } from 'node:crypto';
+import { IdempotencyKeyReusedError, InvalidInputError, MillraceError, PartitionMismatchError, ServerRefusedError, show, VersionConflictError } from '../errors.ts';
+import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
+import { type Position, positionOf } from '../position.ts';
+import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedStream, WriteOutcome } from '../redis/batch.ts';
+import type { Connection } from '../redis/connection.ts';
+import { MISSED_EVENTS_MAX, type RawEntry } from '../redis/scripts.ts';
+import { type Token, tokenOf } from '../token.ts';
+import { decodeEntry } from './entry.ts';
+
+/** What a stream has to be at: a version (0 is an empty one), no events, at least one, or whatever it is. */
+export type ExpectedVersion = number | 'no-stream' | 'stream-exists' | 'any';
+
+/** Bounds of an append. What goes beyond is refused with InvalidInputError. */
+export const appendLimits: Readonly<Record<'eventBytes' | 'eventsOfAnAppend' | 'bytesOfAnAppend' | 'streamsOfAnAppend' | 'missedEvents', number>> = Object.freeze({
+  /** Data and metadata of one event, encoded. */
+  eventBytes: 1_048_576,
+  eventsOfAnAppend: 1_000,
+  bytesOfAnAppend: 16_777_216,
+  /** Streams written and guarded. */
+  streamsOfAnAppend: 1_000,
+  /** How many missed events come with a conflict. */
+  missedEvents: MISSED_EVENTS_MAX,
+});
+
+/** A stream that is not written to, but has to be at a version. */
+export interface Guard {
+  readonly stream: StreamName;
+  readonly expectedVersion: ExpectedVersion;
+}
+
+/** Options of `append`. */
+export interface AppendOptions {
+  /** Default 'any'. */
+  readonly expectedVersion?: ExpectedVersion;
+  /** Streams of the same partition that have to be at a version too. */
+  readonly guards?: readonly Guard[];
+  /** A later append with the same key returns the first one's result, and with other events is refused; kept for `idempotencyTtlMs`. */
+  readonly idempotencyKey?: string;
+  /** Default 3,600,000 (1 h). */
+  readonly idempotencyTtlMs?: number;
+  /** Goes with each event, under what the event itself has. */
+  readonly metadata?: EventMetadata;
+}
+
+/** One stream's part of `appendAll`. */
+export interface StreamAppend<E extends AnyEvent = AnyEvent> {
+  readonly stream: StreamName<E>;
+  readonly events: E | readonly E[];
+  /** Default 'any'. */
+  readonly expectedVersion?: ExpectedVersion;
+}
+
+/** Options of `appendAll`. */
+export type AppendAllOptions = Omit<AppendOptions, 'expectedVersion'>;
+
+/** What an append reached. */
+export interface AppendResult {
+  /** The stream's version after it. */
+  readonly streamVersion: number;
+  /** The position of its last event. */
+  readonly position: Position;
+  /** For a read that has to see it: `atLeast`. */
+  readonly token: Token;
+  /** Whether this is the first result of a request that was repeated. */
+  readonly isRepeated: boolean;
+}
+
+/** What `appendAll` reached; the versions in the order of its streams. */
+export interface AppendAllResult extends Omit<AppendResult, 'streamVersion'> {
+  readonly streamVersions: readonly number[];
+}
+
+/** An append of some streams, ready to be sent, with what its conflicts need to be told. */
+export interface Request {
+  readonly partition: number;
+  readonly append: PreparedAppend;
+  readonly idempotencyKey: string | undefined;
+  readonly streams: readonly { readonly streamName: string; readonly expected: ExpectedVersion; readonly eventIds: readonly (string | undefined)[] }[];
+  readonly guards: readonly Guard[];
+}
+
+const IDEMPOTENCY_TTL_MS = 3_600_000;
+
+/** Appends to one stream. */
+export async function append(connection: Connection, part: StreamAppend, options: AppendOptions): Promise<AppendResult> {
+  const { streamVersions, ...result } = await appendAll(connection, [part], options);
+  return { streamVersion: streamVersions[0] ?? 0, ...result };
+}
+
+/** Appends to several streams of one partition, all or nothing. */
+export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: AppendAllOptions): Promise<AppendAllResult> {
+  const request = prepare(connection, parts, options);
+  return settle(connection, request, await connection.writer.append(request.partition, request.append));
+}
+
+/** What `prepare` may be told beside the caller's options: what a request is recognised by, where that is not its events. */
+export interface PrepareOptions extends AppendAllOptions {
+  readonly digest?: string;
+  readonly mayBeEmpty?: boolean;
+}
+
+/** Checks and encodes an append. Throws InvalidInputError or PartitionMismatchError; nothing was sent then. */
+export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
+  const { guards = [], idempotencyKey, metadata } = options;
+  if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
+  if (parts.length + guards.length > appendLimits.streamsOfAnAppend) throw new InvalidInputError('append', `at most ${appendLimits.streamsOfAnAppend} streams`, parts.length + guards.length);
+  const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
+  const bytes = checkSize(streams);
+  const partition = commonPartition(connection, [...streams.map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)]);
+  const asked = parts.map(({ expectedVersion = 'any' }, index) => ({
+    streamName: streams[index]?.streamName ?? '',
+    expected: expectedVersion,
+    eventIds: (streams[index]?.events ?? []).map(({ extras }) => (extras[0] === 'event-id' ? extras[1] : undefined)),
+  }));
+  const only = streams.length === 1 ? streams[0] : undefined;
+  const event = only?.events.length === 1 ? only.events[0] : undefined;
+  const isPlain = only && event?.extras.length === 0 && guards.length === 0 && idempotencyKey === undefined;
+  const prepared: PreparedAppend = isPlain
+    ? { kind: 'plain', category: only.category, streamName: only.streamName, expected: only.expected, type: event.type, data: event.data, bytes }
+    : prepareMulti(connection, { partition, streams, bytes, options });
+  return { partition, append: prepared, idempotencyKey, streams: asked, guards };
+}
+
+interface MultiParts {
+  readonly partition: number;
+  readonly streams: readonly PreparedStream[];
+  readonly bytes: number;
+  readonly options: PrepareOptions;
+}
+
+function prepareMulti({ keys }: Connection, { partition, streams, bytes, options }: MultiParts): MultiAppend {
+  const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest } = options;
+  const names = streams.map(({ streamName }) => streamName);
+  if (new Set(names).size < names.length) throw new InvalidInputError('streams of an append', 'each stream once', names);
+  if (idempotencyKey !== undefined) assertIdempotency(idempotencyKey, idempotencyTtlMs);
+  return {
+    kind: 'multi',
+    streams,
+    guards: guards.map(({ stream, expectedVersion }) => ({ streamName: stream, expected: expectedText(expectedVersion) })),
+    marks: [],
+    result: idempotencyKey === undefined ? undefined : { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs },
+    bytes,
+  };
+}
+
+function assertIdempotency(idempotencyKey: unknown, ttlMs: number): void {
+  const isKey = typeof idempotencyKey === 'string' && idempotencyKey !== '' && idempotencyKey.length <= 1_024 && idempotencyKey.isWellFormed();
+  if (!isKey) throw new InvalidInputError('idempotencyKey', 'a well-formed text of 1 to 1,024 characters', idempotencyKey);
+  if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new InvalidInputError('idempotencyTtlMs', 'a whole number of milliseconds from 1', ttlMs);
+}
+
+function prepareStream(connection: Connection, part: StreamAppend, { metadata, mayBeEmpty }: { metadata: EventMetadata | undefined; mayBeEmpty: boolean }): PreparedStream {
+  const { category } = splitStreamName(part.stream);
+  const events = Array.isArray(part.events) ? (part.events as readonly AnyEvent[]) : [part.events as AnyEvent];
+  if (events.length === 0 && !mayBeEmpty) throw new InvalidInputError('events', 'at least one event', events);
+  return {
+    category,
+    streamName: part.stream,
+    expected: expectedText(part.expectedVersion ?? 'any'),
+    events: events.map((event) => prepareEvent(connection, event, metadata)),
+  };
+}
+
+/** Checks and encodes one event. Throws InvalidInputError. */
+export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: EventMetadata | undefined): PreparedEvent {
+  if (typeof event !== 'object' || event === null) throw new InvalidInputError('event', 'an object with type and data', event);
+  assertText('event type', event.type);
+  const data = codec.encode(event.data);
+  const extras: string[] = [];
+  if (event.id !== undefined) {
+    assertText('event id', event.id);
+    extras.push('event-id', event.id);
+  }
+  const metadata = shared === undefined ? event.metadata : { ...shared, ...event.metadata };
+  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', codec.encode(metadata));
+  const bytes = sizeOf({ type: event.type, data, extras });
+  if (bytes > appendLimits.eventBytes) throw new InvalidInputError(`event of type ${show(event.type)}`, `at most ${appendLimits.eventBytes} bytes of data and metadata`, bytes);
+  return { type: event.type, data, extras };
+}
+
+const TEXT_MAX = 512;
+
+function assertText(what: string, text: unknown): asserts text is string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
+  const isText = typeof text === 'string' && text !== '' && text.length <= TEXT_MAX && text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text);
+  if (!isText || text === '__proto__') throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters without control characters`, text);
+}
+
+// A text's UTF-8 bytes are at most three times its length, so most need no counting.
+function sizeOf({ type, data, extras }: PreparedEvent): number {
+  let bytes = type.length + (data.length * 3 > appendLimits.eventBytes ? Buffer.byteLength(data) : data.length);
+  for (const extra of extras) bytes += Buffer.byteLength(extra);
+  return bytes;
+}
+
+function checkSize(streams: readonly PreparedStream[]): number {
+  let bytes = 0;
+  let count = 0;
+  for (const { events } of streams) {
+    count += events.length;
+    for (const event of events) bytes += sizeOf(event);
+  }
+  const { eventsOfAnAppend, bytesOfAnAppend } = appendLimits;
+  if (count > eventsOfAnAppend) throw new InvalidInputError('append', `at most ${eventsOfAnAppend} events at once`, count);
+  if (bytes > bytesOfAnAppend) throw new InvalidInputError('append', `at most ${bytesOfAnAppend} bytes at once`, bytes);
+  return bytes;
+}
+
+/** An expected version as the append script reads it. Throws InvalidInputError for what is none. */
+export function expectedText(expected: unknown): string {
+  switch (expected) {
+    case 'any':
+      return 'any';
+    case 'no-stream':
+      return '0';
+    case 'stream-exists':
+      return 'exists';
+    default:
+      if (typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0) return String(expected);
+      throw new InvalidInputError('expectedVersion', "a whole number from 0, 'no-stream', 'stream-exists' or 'any'", expected);
+  }
+}
+
+function commonPartition({ keys }: Connection, names: readonly string[]): number {
+  const partitions = names.map((name) => keys.partitionOf(splitStreamName(name).id));
+  const [first = 0] = partitions;
+  const other = partitions.findIndex((partition) => partition !== first);
+  if (other < 0) return first;
+  throw new PartitionMismatchError(
+    `Streams ${show(names[0])} and ${show(names[other])} lie in partitions ${first} and ${partitions[other]} of ${keys.partitions}, and Redis can only write to one at once. ` +
+      'Nothing was written. Give streams that change together the same id, or use a store with one partition.',
+  );
+}
+
+function digestOf(streams: readonly PreparedStream[]): string {
+  const asked = streams.map(({ streamName, events }) => [streamName, events.map(({ type, data, extras }) => [type, data, extras])]);
+  return digestOfText(JSON.stringify(asked));
+}
+
+/** What a request is recognised by when it comes again. */
+export function digestOfText(text: string): string {
+  return createHash('sha1').update(text).digest('base64url');
+}
+
+/** The result of an append, or the error that its outcome is. */
+export function settle(connection: Connection, request: Request, outcome: WriteOutcome): AppendAllResult {
+  switch (outcome.kind) {
+    case 'appended':
+    case 'repeated':
+      return resultOf(connection, request, outcome.versions, { lastPlace: outcome.lastPlace, isRepeated: outcome.kind === 'repeated' });
+    case 'conflict':
+      return settleConflict(connection, request, outcome);
+    case 'guard-conflict': {
+      const guard = request.guards[outcome.guard];
+      throw new VersionConflictError({ streamName: guard?.stream ?? '', expectedVersion: guard?.expectedVersion ?? 'any', actualVersion: outcome.actual, isGuard: true, missedEvents: [] });
+    }
+    case 'key-reused':
+      throw new IdempotencyKeyReusedError(request.idempotencyKey ?? '');
+    case 'mark-conflict':
+    case 'failed':
+      throw failedError(outcome.kind === 'failed' ? outcome.message : `mark at ${outcome.actual}`);
+  }
+}
+
+function failedError(message: string): MillraceError {
+  return new ServerRefusedError(message.split(' ')[0] ?? 'ERR', `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`);
+}
+
+/** A conflict with events that have the caller's own ids is this very append, made before. */
+function settleConflict(connection: Connection, request: Request, conflict: WriteOutcome & { readonly kind: 'conflict' }): AppendAllResult {
+  const asked = request.streams[conflict.stream];
+  if (!asked) throw failedError('conflict on an unknown stream');
+  const { category } = splitStreamName(asked.streamName);
+  const missed = conflict.missed.map((entry: RawEntry) => decodeEntry(connection, { partition: request.partition, category }, entry));
+  const isRepeated = request.streams.length === 1 && asked.eventIds.length > 0 && asked.eventIds.every((id, index) => id !== undefined && missed[index]?.event.id === id);
+  const last = missed[asked.eventIds.length - 1];
+  if (isRepeated && last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated });
+  const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
+  throw new VersionConflictError({ streamName: asked.streamName, expectedVersion: asked.expected, actualVersion: conflict.actual, isGuard: false, missedEvents });
+}
+
+function resultOf(
+  { storeId }: Connection,
+  { partition }: Request,
+  streamVersions: readonly number[],
+  { lastPlace, isRepeated }: { readonly lastPlace: number; readonly isRepeated: boolean },
+): AppendAllResult {
+  return { streamVersions, position: positionOf(partition, lastPlace), token: tokenOf(storeId, new Map([[partition, lastPlace]])), isRepeated };
+}
