@@ -160,12 +160,26 @@ export class Calls {
   }
 
   async #loadAndRun(call: Call, script: Script): Promise<Reply> {
-    let load = this.#loads.get(script.sha);
-    if (load === undefined) {
-      load = this.call(call.key, ['SCRIPT', 'LOAD', script.source]).finally(() => this.#loads.delete(script.sha));
-      this.#loads.set(script.sha, load);
+    // Sent twice, with the second answer only: the first sending may have been run, whatever comes of the next.
+    const isDoubtful = call.epoch !== this.epoch;
+    try {
+      await this.#load(call.key, script);
+      return await this.#runLoaded(call, script);
+    } catch (error) {
+      if (!isDoubtful || !(error instanceof PortError)) throw error;
+      throw new PortError('unknown', error.reply, error.message, { cause: error.cause });
     }
-    await load;
+  }
+
+  #load(key: string | undefined, script: Script): Promise<unknown> {
+    const known = this.#loads.get(script.sha);
+    if (known !== undefined) return known;
+    const load = this.call(key, ['SCRIPT', 'LOAD', script.source]).finally(() => this.#loads.delete(script.sha));
+    this.#loads.set(script.sha, load);
+    return load;
+  }
+
+  async #runLoaded(call: Call, script: Script): Promise<Reply> {
     try {
       return await this.call(call.key, call.args);
     } catch (error) {

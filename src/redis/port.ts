@@ -1,6 +1,9 @@
 // The seam to Redis: the few methods that are used, and what each failure means. Two clients implement it.
 
-/** A reply as the protocol has it, RESP2-shaped whatever the client negotiated: maps come flat, nothing is transformed. */
+/**
+ * A reply as RESP2 has it, whatever the client negotiated: maps come flat (`XREAD` as pairs), doubles as text, booleans as 1 and 0; nothing
+ * is transformed, and text is UTF-8. No command or script that is used here nests an error in an array: such a one is not looked for.
+ */
 export type Reply = string | number | null | readonly Reply[];
 
 /** A Lua script: its source and the SHA-1 of it. */
@@ -12,17 +15,17 @@ export interface Script {
 
 /**
  * What a failed call means for what it would have written.
- * - `refused`: the server answered with an error; `RefusedByServer` carries it. It is an answer to *this* sending only: where the
- *   connection changed since the first one (`epoch`), an earlier sending may have been run.
- * - `unknown`: the connection broke, or time ran out, after it may have been sent.
- * - `not-sent`: it surely never left this process.
+ * - `refused`: the server answered with an error, on the connection that the call was first sent on: this is all that became of it.
+ * - `unknown`: the connection broke, or time ran out, after it may have been sent. `reply` is not '' where the client sent it again and
+ *   that sending was refused: it proves nothing about the first one.
+ * - `not-sent`: it surely never left this process, and never will.
  */
 export type FailureKind = 'refused' | 'unknown' | 'not-sent';
 
 /** The one error that a port throws. `message` never holds a password. */
 export class PortError extends Error {
   readonly kind: FailureKind;
-  /** For `refused`: the first word of the server's answer, like OOM, READONLY, NOSCRIPT, WRONGTYPE, ERR. Otherwise ''. */
+  /** The first word of the server's answer, like OOM, READONLY, NOSCRIPT, WRONGTYPE, ERR; '' where it gave none. */
   readonly reply: string;
 
   constructor(kind: FailureKind, reply: string, message: string, options?: ErrorOptions) {
@@ -37,19 +40,27 @@ export class PortError extends Error {
  * A connection to Redis (to one server, or to a cluster behind a client that routes).
  *
  * Commands called in one turn of the event loop are pipelined and run in the order of the calls, for one `key`'s node.
- * While there is no connection, calls wait for one, up to `timeoutMs` of the port, then fail as `not-sent` (or as `unknown` where
- * the client may have sent it). A client may send a command again by itself after a lost connection: callers must stand that.
+ * (While a script that the server does not know is being loaded, others overtake it.)
+ * A call that finds no connection is held back, up to `timeoutMs` of the port, and then fails as `not-sent`. One that is under way when
+ * the connection breaks fails as `unknown`: at once, or after `timeoutMs` where a caller's client keeps it to send it again by itself,
+ * which callers must stand. One that gets no answer for 30 s on a connection that seems alive fails as `unknown`, except on a dedicated one.
  */
 export interface RedisPort {
-  /** Sends one command; `key` routes it in a cluster (undefined: any node). Rejects with PortError. */
+  /** Sends one command, its name first and in capitals; `key` routes it in a cluster (undefined: any node). Rejects with PortError. */
   send(key: string | undefined, args: readonly string[]): Promise<Reply>;
-  /** Runs a script by its SHA; loads it and runs it again where the server does not know it (an answer that proves it was not run). */
+  /** Runs a script by its SHA; loads it, once for all who wait, and runs it again where the server does not know it. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply>;
   /** Counts the connections made so far: the same number before and after a call means that it was sent on one connection only. */
   readonly epoch: number;
-  /** A connection of our own with the same settings, for blocking reads; `close` ends it, at once, also in the middle of a blocking read. */
+  /**
+   * A connection of our own with the same settings, for blocking reads: nothing is sent again on it, and it reconnects for ever. `close` ends
+   * it at once, also in the middle of a blocking read. Throws ConnectionFailedError.
+   */
   dedicated(): Promise<RedisPort>;
-  /** Listens to a pub/sub channel on a connection of our own (opened at the first call, shared). The result stops listening. Messages may be missed while it reconnects. */
+  /**
+   * Listens to a pub/sub channel on a connection of our own (opened at the first call, shared), and again after each reconnect; messages in
+   * between are missed. The result stops listening. Throws ConnectionFailedError or PortError.
+   */
   listen(channel: string, onMessage: (message: string) => void): Promise<() => Promise<void>>;
   /** Ends what this port opened; a caller's own client is left as it was. Pending calls reject. Idempotent. */
   close(): Promise<void>;
