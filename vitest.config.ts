@@ -1,6 +1,7 @@
 // How the tests run: on the sources, against one engine found by the global setup, with a last line that counts.
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import './test/support/node-20.ts';
 import { CountingReporter } from './test/support/reporter.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

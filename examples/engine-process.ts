@@ -1,7 +1,7 @@
 // Starts a server program that dies with us, however we die.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 
@@ -17,6 +17,8 @@ export interface EngineProcess {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Whether `stop` is still to come. Until then `pid` is the engine's or, when it has ended by itself, nobody's. */
+  readonly running: boolean;
   /** Resolves when the engine has ended. With `keepFolder` it is asked to, and writes what it has to write; without, it is killed. */
   stop(options?: { readonly keepFolder?: boolean }): Promise<void>;
 }
@@ -29,8 +31,7 @@ export interface EngineProcess {
  */
 const GUARD = `
 folder=$1; shift
-"$@" </dev/null 2>&1 & engine=$!
-echo "engine $engine"
+sh -c 'echo "engine $$"; exec "$@"' sh "$@" </dev/null 2>&1 & engine=$!
 exec >&- 2>&-
 trap '' HUP INT TERM
 word=; read -r word
@@ -56,32 +57,54 @@ export async function startProcess({ command, folder, port, args }: EngineProgra
   // A finished program must not wait for its engine.
   guard.unref();
   for (const stream of [guard.stdin, guard.stdout]) (stream as Socket).unref();
-  const pid = Number(/^engine (\d+)/.exec(output.text)?.[1]);
-  return { url: `redis://127.0.0.1:${port}`, port, pid, stop: ({ keepFolder = false } = {}) => end(guard, keepFolder ? 'keep' : 'kill') };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    port,
+    pid: Number(/^engine (\d+)/.exec(output.text)?.[1]),
+    get running() {
+      return isRunning(guard);
+    },
+    stop: ({ keepFolder = false } = {}) => end(guard, keepFolder ? 'keep' : 'kill'),
+  };
 }
 
-/** A port that nobody used a moment ago. */
+/**
+ * A port that nobody listens on. It lies below those that systems give to outgoing connections: a port from among those can be taken
+ * by any connection between now and the engine's start, and again while the engine is down.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (await isFree(port)) return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+function isRunning(guard: ChildProcess): boolean {
+  return guard.exitCode === null && guard.signalCode === null;
 }
 
 async function end(guard: ChildProcess, word: 'keep' | 'kill'): Promise<void> {
-  if (guard.exitCode !== null) return;
+  if (!isRunning(guard)) return;
   guard.ref();
   const ended = once(guard, 'exit');
   guard.stdin?.end(`${word}\n`);
   await ended;
 }
 
+/** Keeps the first line, which names the process, and the last ones, which say why it ended. */
 function collect(guard: ChildProcess): { text: string } {
   const output = { text: '' };
   guard.stdout?.on('data', (chunk: Buffer) => {
-    output.text = output.text.slice(0, 20) + (output.text + String(chunk)).slice(20).slice(-10_000);
+    const text = output.text + String(chunk);
+    output.text = text.length > 10_000 ? text.slice(0, 20) + text.slice(-5_000) : text;
   });
   return output;
 }
@@ -108,9 +131,4 @@ function pings(port: number): Promise<boolean> {
     socket.once('error', () => resolve(false));
     socket.setTimeout(1_000, () => socket.destroy() && resolve(false));
   });
-}
-
-/** Removes a folder that an engine has just left. */
-export async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
 }

@@ -47,9 +47,8 @@ export async function startEmbedded({ port = 0 }: EmbeddedOptions = {}): Promise
 function listening(worker: Worker, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     worker.once('message', (message: Message) => {
-      if ('listening' in message) return resolve(message.listening);
-      reject(startFailed(port, message.failed.code, message.failed.message));
-      return worker.terminate();
+      if ('listening' in message) resolve(message.listening);
+      else void worker.terminate().then(() => reject(startFailed(port, message.failed.code, message.failed.message)));
     });
     worker.once('error', (error: NodeJS.ErrnoException) => reject(startFailed(port, error.code, error.message)));
   });

@@ -1,7 +1,8 @@
 // A TCP proxy in front of an engine that makes the network's faults on demand: lost replies, cuts, silence, split and late packets.
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../../examples/engine-process.ts';
 import { type Direction, Link, type LinkOwner, type Matches, type Trap } from './proxy-link.ts';
 import type { SentCommand } from './resp.ts';
 
@@ -46,24 +47,25 @@ export interface Proxy extends AsyncDisposable {
 
 /** Starts a proxy for `targetUrl` on a free port of the loopback. Not for TLS: it reads the commands. */
 export async function startProxy(targetUrl: string): Promise<Proxy> {
-  const proxy = new TcpProxy(targetUrl);
+  const proxy = new TcpProxy(targetUrl, await freePort());
   await proxy.accept();
   return proxy;
 }
 
 class TcpProxy implements Proxy, LinkOwner {
   readonly #target: URL;
+  readonly #port: number;
   readonly #links = new Set<Link>();
   readonly #frozen = new Set<Direction>();
   #server: Server | undefined;
-  #port = 0;
   #thawed: (() => void)[] = [];
   #traps: Trap[] = [];
   #shape: Shape = {};
   accepted = 0;
 
-  constructor(targetUrl: string) {
+  constructor(targetUrl: string, port: number) {
     this.#target = new URL(targetUrl);
+    this.#port = port;
   }
 
   get url(): string {
@@ -92,7 +94,6 @@ class TcpProxy implements Proxy, LinkOwner {
     this.#server = server;
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
-    this.#port = (server.address() as AddressInfo).port;
   }
 
   #connect(client: Socket): void {
@@ -145,6 +146,7 @@ class TcpProxy implements Proxy, LinkOwner {
   /** Ends one link as its trap says, and keeps the door shut meanwhile. */
   async spring(link: Link, trap: Trap, command: string[]): Promise<void> {
     this.refuse();
+    this.#links.delete(link);
     link.cut();
     await trap.whileCut().then(async () => (await this.accept(), trap.caught(command)), trap.failed);
   }
