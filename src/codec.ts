@@ -22,7 +22,6 @@ export const jsonCodec: Codec = {
     }
     if (text === undefined) throw new InvalidInputError('value', 'what JSON can hold', value);
     assertNothingLost(value, '');
-    if (text.includes('\\ud')) assertNoLoneSurrogate(text);
     return text;
   },
   decode: (text) => JSON.parse(text) as unknown,
@@ -41,6 +40,7 @@ function assertNothingLost(value: unknown, path: string): void {
       if (value === null) return;
       assertNothingLostInside(value, path);
       return;
+    default:
   }
   throw new InvalidInputError(path === '' ? 'value' : `value at ${path.slice(1)}`, 'what JSON can hold', value);
 }
@@ -71,7 +71,11 @@ function assertPlain(value: object, path: string): void {
   throw new InvalidInputError(`value at ${path.slice(1) || 'the top'}`, 'a plain object, array or primitive (or one with toJSON)', value);
 }
 
-// JSON.stringify escapes lone surrogates, and only those, as \udXXX; an even number of backslashes before it is text that looks so.
-function assertNoLoneSurrogate(text: string): void {
-  if (/(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(text)) throw new InvalidInputError('value', 'well-formed text (no lone surrogate)', text);
+/**
+ * Throws for an encoded text that holds a lone surrogate. JSON.stringify escapes those, and only those, as \udXXX; an even number of
+ * backslashes before it is text that looks so.
+ */
+export function assertNoLoneSurrogate(text: string): void {
+  const isEscaped = text.includes('\\ud') && /(?<!\\)(?:\\\\)*\\ud[89a-f]/.test(text);
+  if (isEscaped || !text.isWellFormed()) throw new InvalidInputError('value', 'well-formed text (no lone surrogate)', text);
 }

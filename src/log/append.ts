@@ -1,5 +1,6 @@
 // Appends: checks what a caller gives, hands it to the writer, and tells what came of it.
 import { createHash } from 'node:crypto';
+import { assertNoLoneSurrogate, type Codec } from '../codec.ts';
 import { IdempotencyKeyReusedError, InvalidInputError, MillraceError, PartitionMismatchError, ServerRefusedError, show, VersionConflictError } from '../errors.ts';
 import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
 import { type Position, positionOf } from '../position.ts';
@@ -168,16 +169,23 @@ export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: Eve
   if (typeof event !== 'object' || event === null) throw new InvalidInputError('event', 'an object with type and data', event);
   assertText('event type', event.type);
   const data = codec.encode(event.data);
+  assertNoLoneSurrogate(data);
   const extras: string[] = [];
   if (event.id !== undefined) {
     assertText('event id', event.id);
     extras.push('event-id', event.id);
   }
   const metadata = shared === undefined ? event.metadata : { ...shared, ...event.metadata };
-  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', codec.encode(metadata));
+  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', encodeMetadata(codec, metadata));
   const bytes = sizeOf({ type: event.type, data, extras });
   if (bytes > appendLimits.eventBytes) throw new InvalidInputError(`event of type ${show(event.type)}`, `at most ${appendLimits.eventBytes} bytes of data and metadata`, bytes);
   return { type: event.type, data, extras };
+}
+
+function encodeMetadata(codec: Codec, metadata: EventMetadata): string {
+  const text = codec.encode(metadata);
+  assertNoLoneSurrogate(text);
+  return text;
 }
 
 const TEXT_MAX = 512;

@@ -59,6 +59,8 @@ const OWN_OPTIONS = {
   commandTimeout: undefined,
   socketTimeout: undefined,
   blockingTimeout: undefined,
+  // Its timer would keep a process alive for two seconds after an attempt that failed.
+  disconnectTimeout: 1,
   retryStrategy: backoffMs,
 };
 

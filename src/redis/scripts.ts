@@ -13,6 +13,7 @@ const scripts = {
   registerWriter: load('register-writer'),
   settleBatch: load('settle-batch'),
   openStore: load('open-store'),
+  storeDocument: load('store-document'),
   readStreams: load('read-streams'),
   readFresh: load('read-fresh'),
   acquireLeases: load('acquire-leases'),
@@ -182,4 +183,9 @@ export async function commitDocument(
   const written = fields ?? [];
   const args = [revision, String(partition), position, isDeleted ? '1' : '0', String(written.length / 2), String(removed.length), ...written, ...removed];
   return (await run(port, scripts.commitDocument, [key, removedKey], args)) === 1;
+}
+
+/** Stores a decider's folded state whole; whether none that is later was there. */
+export async function storeDocument(port: RedisPort, key: string, version: number, fields: readonly string[]): Promise<boolean> {
+  return (await run(port, scripts.storeDocument, [key], [String(version), ...fields])) === 1;
 }

@@ -1,0 +1,191 @@
+// Executes a command: loads a decider's state, decides, appends, and decides again from what was missed when another was faster.
+import { LRUCache } from 'lru-cache';
+import { IdempotencyKeyReusedError, VersionConflictError } from './errors.ts';
+import type { AnyEvent, RecordedEvent } from './event.ts';
+import type { Decider } from './fold/decider.ts';
+import { type AppendAllOptions, digestOfText, prepare, settle } from './log/append.ts';
+import { decodeAll, type StreamKeys, streamKeys } from './log/fold-stream.ts';
+import { type Position, positionOf, splitPosition } from './position.ts';
+import { repeatedOutcome } from './redis/batch.ts';
+import type { Connection } from './redis/connection.ts';
+import { readStreams } from './redis/scripts.ts';
+import { type FoldedState, foldEvents, type LoadedState, loadState, maybeStoreState } from './snapshot/decider-state.ts';
+import { type Token, tokenOf } from './token.ts';
+
+/** Options of `execute`. */
+export interface ExecuteOptions extends AppendAllOptions {
+  /** How often it decides, at most, while others append to the same stream. Then the last conflict is thrown. Default 100. */
+  readonly attempts?: number;
+}
+
+/** What a command came to. */
+export interface ExecuteResult<E extends AnyEvent, State> {
+  /** What was decided; nothing, where nothing was to be done. */
+  readonly events: readonly E[];
+  /** The state after it. */
+  readonly state: State;
+  readonly streamVersion: number;
+  /** Where the last event stands; undefined where the stream has none. */
+  readonly position: Position | undefined;
+  /** For a read that has to see it: `atLeast`. */
+  readonly token: Token;
+  /** Whether this is the first result of a command that came again. */
+  readonly isRepeated: boolean;
+}
+
+const ATTEMPTS = 100;
+
+/** Executes commands on one store, and remembers the states that deciders ask to be remembered. */
+export class Executor {
+  readonly #connection: Connection;
+  readonly #caches: WeakMap<object, LRUCache<string, FoldedState<unknown>>> = new WeakMap();
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  async execute<E extends AnyEvent, Command, State>(decider: Decider<E, Command, State>, id: string, command: Command, options: ExecuteOptions): Promise<ExecuteResult<E, State>> {
+    const execution = new Execution(this.#connection, decider, decider.category.stream(id), options);
+    const cache = this.#cacheOf(decider);
+    const { streamName } = execution.stream;
+    const cached = options.idempotencyKey === undefined ? (cache?.get(streamName) as FoldedState<State> | undefined) : undefined;
+    cache?.delete(streamName); // what fails half-way leaves nothing behind
+    const { result, folded } = await execution.run(command, cached);
+    cache?.set(streamName, folded);
+    return result;
+  }
+
+  #cacheOf(decider: { readonly cachedStates?: number }): LRUCache<string, FoldedState<unknown>> | undefined {
+    const max = decider.cachedStates ?? 0;
+    if (max <= 0) return undefined;
+    let cache = this.#caches.get(decider);
+    if (!cache) {
+      cache = new LRUCache({ max });
+      this.#caches.set(decider, cache);
+    }
+    return cache;
+  }
+}
+
+/** What one execution came to, for the caller and for the cache. */
+interface Executed<E extends AnyEvent, State> {
+  readonly result: ExecuteResult<E, State>;
+  readonly folded: FoldedState<State>;
+}
+
+/** One command on one stream. */
+class Execution<E extends AnyEvent, Command, State> {
+  readonly stream: StreamKeys;
+  readonly #connection: Connection;
+  readonly #decider: Decider<E, Command, State>;
+  readonly #options: ExecuteOptions;
+
+  constructor(connection: Connection, decider: Decider<E, Command, State>, streamName: string, options: ExecuteOptions) {
+    this.#connection = connection;
+    this.#decider = decider;
+    this.#options = options;
+    this.stream = streamKeys(connection, streamName);
+  }
+
+  async run(command: Command, cached: FoldedState<State> | undefined): Promise<Executed<E, State>> {
+    let loaded: LoadedState<State> = cached ? { ...cached, result: undefined } : await this.#load();
+    let isFresh = cached === undefined;
+    for (let attempt = 1; ; attempt += 1) {
+      if (loaded.result !== undefined) return await this.#repeatedByKey(command, loaded, loaded.result);
+      const { events, rejection } = this.#decide(command, loaded.state);
+      const hasWork = events !== undefined && (events.length > 0 || this.#options.idempotencyKey !== undefined);
+      if (!hasWork && !isFresh) {
+        // A remembered state may be behind: what it rejects, or has nothing to do for, is decided on a fresh one.
+        loaded = await this.#load();
+        isFresh = true;
+        continue;
+      }
+      if (events === undefined) return await this.#rejected(command, rejection);
+      if (!hasWork) return { result: this.#resultOf(loaded, []), folded: loaded };
+      try {
+        return await this.#append(command, loaded, events);
+      } catch (error) {
+        if (!isWorthDecidingAgain(error) || attempt >= (this.#options.attempts ?? ATTEMPTS)) throw error;
+        loaded = await this.#catchUp(loaded, error);
+        isFresh = true;
+      }
+    }
+  }
+
+  /** Throws the rejection, unless this very command was accepted before: then what it rejects is its own effect. */
+  async #rejected(command: Command, rejection: unknown): Promise<Executed<E, State>> {
+    const again = this.#options.idempotencyKey === undefined ? undefined : await this.#load();
+    if (again?.result === undefined) throw rejection;
+    return await this.#repeatedByKey(command, again, again.result);
+  }
+
+  #decide(command: Command, state: State): { readonly events: readonly E[]; readonly rejection?: never } | { readonly events?: never; readonly rejection: unknown } {
+    try {
+      return { events: this.#decider.decide(command, state) };
+    } catch (rejection) {
+      return { rejection };
+    }
+  }
+
+  #load(): Promise<LoadedState<State>> {
+    const { idempotencyKey } = this.#options;
+    const resultKey = idempotencyKey === undefined ? undefined : this.#connection.keys.result(this.stream.partition, idempotencyKey);
+    return loadState(this.#connection, this.#decider, this.stream, resultKey);
+  }
+
+  /** From the events that came with the conflict, where they are all of them. */
+  async #catchUp(loaded: FoldedState<State>, conflict: VersionConflictError): Promise<LoadedState<State>> {
+    if (loaded.version + conflict.missedEvents.length !== conflict.actualVersion) return await this.#load();
+    const events = conflict.missedEvents as readonly RecordedEvent[];
+    const missed = events.map((event) => ({ event, place: splitPosition(event.position).packed }));
+    return { ...foldEvents(this.#decider, loaded, missed), result: undefined };
+  }
+
+  async #append(command: Command, loaded: FoldedState<State>, events: readonly E[]): Promise<Executed<E, State>> {
+    // Folded before anything is written: events that evolve cannot take are not appended.
+    const state = events.reduce((before, event) => this.#decider.evolve(before, event), loaded.state);
+    const request = prepare(this.#connection, [{ stream: this.stream.streamName, events, expectedVersion: loaded.version }], {
+      ...this.#options,
+      mayBeEmpty: true,
+      ...(this.#options.idempotencyKey !== undefined && { digest: this.#digestOf(command) }),
+    });
+    const appended = settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));
+    if (appended.isRepeated) return await this.#repeated(await this.#load(), { version: appended.streamVersions[0] ?? 0, count: events.length });
+    const place = events.length === 0 ? loaded.place : splitPosition(appended.position).packed;
+    const folded: FoldedState<State> = { state, version: appended.streamVersions[0] ?? 0, place, storedVersion: loaded.storedVersion };
+    // It is appended: a state that cannot be stored now is stored with a later one.
+    const storedVersion = await maybeStoreState(this.#connection, this.#decider, this.stream, folded).catch(() => loaded.storedVersion);
+    return { result: this.#resultOf(folded, events), folded: { ...folded, storedVersion } };
+  }
+
+  /** The first result of a command that came before, with the events that it had. Throws IdempotencyKeyReusedError where it was another one. */
+  #repeatedByKey(command: Command, loaded: FoldedState<State>, stored: string): Promise<Executed<E, State>> {
+    const space = stored.indexOf(' ');
+    if (stored.slice(0, space) !== this.#digestOf(command)) throw new IdempotencyKeyReusedError(this.#options.idempotencyKey ?? '');
+    const { versions, events } = repeatedOutcome(stored.slice(space + 1));
+    return this.#repeated(loaded, { version: versions[0] ?? 0, count: events });
+  }
+
+  async #repeated(loaded: FoldedState<State>, first: { readonly version: number; readonly count: number }): Promise<Executed<E, State>> {
+    const start = first.version - first.count;
+    const [part] = first.count === 0 ? [] : await readStreams(this.#connection.port, [{ ...this.stream, start, stop: first.version - 1 }]);
+    const events = decodeAll(this.#connection, this.stream, part?.entries ?? []);
+    const place = events.at(-1)?.place ?? loaded.place;
+    const result = this.#resultOf({ state: loaded.state, version: first.version, place }, events.map(({ event }): AnyEvent => event) as E[]);
+    return { result: { ...result, isRepeated: true }, folded: loaded };
+  }
+
+  #resultOf({ state, version, place }: Pick<FoldedState<State>, 'state' | 'version' | 'place'>, events: readonly E[]): ExecuteResult<E, State> {
+    const { partition } = this.stream;
+    const position = place < 0 ? undefined : positionOf(partition, place);
+    return { events, state, streamVersion: version, position, token: tokenOf(this.#connection.storeId, new Map([[partition, place]])), isRepeated: false };
+  }
+
+  #digestOf(command: Command): string {
+    return digestOfText(JSON.stringify([this.stream.streamName, this.#connection.codec.encode(command)]));
+  }
+}
+
+function isWorthDecidingAgain(error: unknown): error is VersionConflictError {
+  return error instanceof VersionConflictError && !error.isGuard;
+}

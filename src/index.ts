@@ -1,0 +1,17 @@
+// The table of contents: everything public, in the order in which a newcomer meets it.
+export { EventStore, type StreamAppends } from './event-store.ts';
+export { type AnyEvent, type Event, type EventMetadata, type RecordedEvent, type StreamName, streamName } from './event.ts';
+export { type AnyCategory, type Category, category, type EventOf } from './fold/category.ts';
+export type { Decider, DeciderDefinition, DeciderSnapshot } from './fold/decider.ts';
+export { type AnyProjection, type Consistency, type DocumentKeys, type Projection, type ProjectionDefinition, projection } from './fold/projection.ts';
+export { type Imported, type Source, type SourceDefinition, type SourceEntry, source } from './fold/source.ts';
+export { type AppendAllOptions, type AppendAllResult, type AppendOptions, type AppendResult, appendLimits, type ExpectedVersion, type Guard } from './log/append.ts';
+export type { ExecuteOptions, ExecuteResult } from './execute.ts';
+export type { ReadFrom, ReadOptions, ReadStreamOptions, SubscribeOptions } from './log/read.ts';
+export type { EventReader } from './log/reader.ts';
+export { comparePositions, type Position, parsePosition } from './position.ts';
+export { type Cursor, joinTokens, type Token } from './token.ts';
+export { type Codec, jsonCodec } from './codec.ts';
+export type { ClientOptions, StoreOptions } from './redis/open.ts';
+export type { RedisClient } from './redis/client.ts';
+export * from './errors.ts';

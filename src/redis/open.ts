@@ -1,0 +1,87 @@
+// Opens what a store shares: checks the server, reads or writes the store's settings, and makes its keys and its writer.
+import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
+import { type Codec, jsonCodec } from '../codec.ts';
+import { StoreClosedError, StoreMismatchError } from '../errors.ts';
+import { openPort, type RedisClient } from './client.ts';
+import type { Connection } from './connection.ts';
+import { assertNamespace, assertPartitions, Keys, settingsKey } from './keys.ts';
+import type { ConnectOptions, RedisPort } from './port.ts';
+import { publicError } from './public-error.ts';
+import { openStore } from './scripts.ts';
+import { checkServer } from './server.ts';
+import { Writer } from './writer.ts';
+
+/** The layout in Redis that this version reads and writes. */
+const LAYOUT = 1;
+
+const TIMEOUT_MS = 5_000;
+
+/** Options of `EventStore.connect`. */
+export interface StoreOptions extends ConnectOptions {
+  /** Where in Redis the store lies: the first part of its keys. Default `millrace`. */
+  readonly namespace?: string;
+  /**
+   * Units of order and of parallel work. Fixed when the store is first used: given later, it has to be the same number.
+   * Default: the stored one, 1 for a new store.
+   */
+  readonly partitions?: number;
+  /** How event data and documents are written. Default: `jsonCodec`. */
+  readonly codec?: Codec;
+  /** How long the outcome of a write can be found out after its reply was lost, in milliseconds. Default 3,600,000 (1 h). */
+  readonly writerTtlMs?: number;
+}
+
+/** A client of the caller's own, `@redis/client`, `redis` or `ioredis`. It is used, and never closed. */
+export interface ClientOptions extends Omit<StoreOptions, 'username' | 'password' | 'tls' | 'library'> {
+  readonly client: RedisClient;
+}
+
+/** A connection, and what ends it. */
+export interface OpenConnection {
+  readonly connection: Connection;
+  close(): Promise<void>;
+}
+
+export async function openConnection(target: string | ClientOptions, options: StoreOptions): Promise<OpenConnection> {
+  const given: StoreOptions = typeof target === 'string' ? options : target;
+  const { namespace = 'millrace', partitions, codec = jsonCodec, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
+  assertNamespace(namespace);
+  if (partitions !== undefined) assertPartitions(partitions);
+  const port = await openPort(typeof target === 'string' ? { ...options, url: target } : { client: target.client, timeoutMs });
+  try {
+    await checkServer(port);
+    const settings = await settingsOf(port, namespace, partitions);
+    const keys = new Keys(namespace, settings.partitions);
+    const writer = new Writer(port, keys, { timeoutMs, recordTtlMs: writerTtlMs });
+    const closing = new AbortController();
+    setMaxListeners(0, closing.signal); // one for each reading
+    const connection: Connection = { port, keys, storeId: settings.id, codec, writer, timeoutMs, closed: closing.signal };
+    return { connection, close: () => closeAll(port, writer, closing) };
+  } catch (error) {
+    await port.close();
+    throw publicError('open the store', error);
+  }
+}
+
+async function closeAll(port: RedisPort, writer: Writer, closing: AbortController): Promise<void> {
+  if (closing.signal.aborted) return;
+  closing.abort(new StoreClosedError());
+  await writer.close();
+  await port.close();
+}
+
+async function settingsOf(port: RedisPort, namespace: string, partitions: number | undefined): Promise<{ id: string; partitions: number }> {
+  const key = settingsKey(namespace);
+  const stored = await openStore(port, key, { id: randomBytes(9).toString('base64url'), partitions, layout: LAYOUT });
+  if (stored.layout !== LAYOUT) {
+    throw new StoreMismatchError(`Expected layout ${LAYOUT} in ${key}, found ${stored.layout}: a newer version of millrace wrote this store. Nothing was written. Update millrace.`);
+  }
+  if (partitions !== undefined && partitions !== stored.partitions) {
+    throw new StoreMismatchError(
+      `Expected ${partitions} partitions, found a store with ${stored.partitions} in ${key}. Nothing was written. ` +
+        `The number is fixed when a store is first used: leave partitions out, give ${stored.partitions}, or use another namespace.`,
+    );
+  }
+  return { id: stored.id, partitions: stored.partitions };
+}

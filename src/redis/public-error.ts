@@ -1,0 +1,33 @@
+// Turns what the port says of a failed read into the error that a caller can act on.
+import { ConnectionFailedError, ServerRefusedError } from '../errors.ts';
+import { PortError } from './port.ts';
+
+/** Refusals that end by themselves: a server that starts, a failover, a script of somebody else. */
+const PASSING: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'READONLY', 'MISCONF', 'OOM', 'UNBLOCKED']);
+
+/** Whether it is worth trying again later: the connection broke, or the server cannot answer for now. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof PortError && (error.kind !== 'refused' || PASSING.has(error.reply));
+}
+
+/** `doing` completes "Could not …". Errors that are public already come back as they are. */
+export function publicError(doing: string, error: unknown): unknown {
+  if (!(error instanceof PortError)) return error;
+  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: the server answered ${error.message}. ${nextFor(error.reply)}`, { cause: error });
+  return new ConnectionFailedError(`Could not ${doing}: ${error.message}. Check that the server runs and can be reached, and try again.`, { cause: error });
+}
+
+function nextFor(reply: string): string {
+  if (reply === 'NOPERM') return 'Let the ACL user run this command on the keys of this namespace.';
+  if (reply === 'WRONGTYPE') return 'A key of this store holds something that the store did not write; look at it with TYPE.';
+  return 'Try again when the server has recovered.';
+}
+
+/** Awaits a read, its failure as a public error. */
+export async function reading<T>(doing: string, promise: Promise<T>): Promise<T> {
+  try {
+    return await promise;
+  } catch (error) {
+    throw publicError(doing, error);
+  }
+}

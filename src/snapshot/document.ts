@@ -1,0 +1,90 @@
+// A state as the fields of a hash, readable by any Redis client, and back.
+import type { Codec } from '../codec.ts';
+import { InvalidInputError } from '../errors.ts';
+import { entryIdOf, packEntryId } from '../position.ts';
+
+/**
+ * What is ours in a document's hash begins with a colon; a property that begins with one has it doubled.
+ * `:state` holds a state that is no plain object.
+ */
+export const documentFields: Readonly<Record<'position' | 'version' | 'state' | 'revision' | 'deleted', string>> = Object.freeze({
+  position: ':position',
+  version: ':version',
+  state: ':state',
+  revision: ':revision',
+  deleted: ':deleted',
+});
+
+/** What the fields say: the state (undefined where there is none), and up to where it was folded. */
+export interface Document<State> {
+  readonly state: State | undefined;
+  /** Entry id, or with several partitions the one of each. */
+  readonly reserved: ReadonlyMap<string, string>;
+}
+
+/** Fields and values in turn, of the state alone. Throws InvalidInputError for one that would not come back as it was. */
+export function encodeState(codec: Codec, state: unknown): string[] {
+  if (state === undefined) throw new InvalidInputError('state', 'a state, or null to delete the document', state);
+  if (!isPlainObject(state)) return [documentFields.state, codec.encode(state)];
+  const fields: string[] = [];
+  for (const name of Object.keys(state)) {
+    const value = state[name];
+    if (value === undefined) continue;
+    if (!name.isWellFormed()) return [documentFields.state, codec.encode(state)];
+    fields.push(name.startsWith(':') ? `:${name}` : name, encodeValue(codec, value));
+  }
+  return fields;
+}
+
+function isPlainObject(state: unknown): state is Record<string, unknown> {
+  if (typeof state !== 'object' || state === null || Array.isArray(state)) return false;
+  const prototype: unknown = Object.getPrototypeOf(state);
+  return prototype === null || prototype === Object.prototype;
+}
+
+/** Fields and values in turn, as HGETALL gives them. */
+export function decodeDocument<State>(codec: Codec, fields: readonly string[]): Document<State> {
+  const reserved = new Map<string, string>();
+  const properties: [string, unknown][] = [];
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string;
+    const value = fields[i + 1] as string;
+    if (!name.startsWith(':')) properties.push([name, decodeValue(codec, value)]);
+    else if (name.startsWith('::')) properties.push([name.slice(1), decodeValue(codec, value)]);
+    else reserved.set(name, value);
+  }
+  const whole = reserved.get(documentFields.state);
+  const isThere = fields.length > 0 && !reserved.has(documentFields.deleted);
+  // fromEntries defines properties, so that one named __proto__ touches no prototype.
+  const state = whole === undefined ? Object.fromEntries(properties) : codec.decode(whole);
+  return { state: isThere ? (state as State) : undefined, reserved };
+}
+
+/** The place up to which a document of one partition was folded. */
+export function placeOfDocument({ reserved }: Document<unknown>): number {
+  const entryId = reserved.get(documentFields.position);
+  return entryId === undefined ? -1 : packEntryId(entryId);
+}
+
+/** The field that says up to where a document was folded. */
+export function positionFields(place: number): string[] {
+  return [documentFields.position, entryIdOf(place)];
+}
+
+// A string stands as it is, unless it could be taken for what the codec wrote: then, like everything else, the codec writes it.
+function encodeValue(codec: Codec, value: unknown): string {
+  if (typeof value === 'string' && !looksEncoded(value) && value.isWellFormed()) return value;
+  const text = codec.encode(value);
+  return looksEncoded(text) && !text.startsWith(' ') ? text : ` ${text}`;
+}
+
+function decodeValue(codec: Codec, text: string): unknown {
+  if (!looksEncoded(text)) return text;
+  return codec.decode(text.startsWith(' ') ? text.slice(1) : text);
+}
+
+const STARTS = '{["- 0123456789';
+
+function looksEncoded(text: string): boolean {
+  return text !== '' && (STARTS.includes(text[0] as string) || text === 'true' || text === 'false' || text === 'null');
+}
