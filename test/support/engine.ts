@@ -106,7 +106,8 @@ class OwnEngine implements TestEngine {
   }
 }
 
-function engineCommand(): string[] | undefined {
+/** What starts one, without its arguments; it becomes the engine itself. */
+export function engineCommand(): string[] | undefined {
   const folder = process.env['MILLRACE_ENGINE_FOLDER'];
   if (folder) return [fileURLToPath(new URL('../../tools/run-engine', import.meta.url)), resolve(folder), 'server'];
   const onPath = ['redis-server', 'valkey-server'].flatMap((name) => (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, name)));
