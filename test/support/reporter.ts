@@ -1,6 +1,6 @@
 // Ends a run with `N passed, N failed, N skipped`, after the reason of each skip.
 import type { SerializedError } from 'vitest';
-import type { Reporter, TestCase, TestModule, Vitest } from 'vitest/node';
+import type { Reporter, TestCase, TestModule, TestSuite, Vitest } from 'vitest/node';
 
 /** A skip without a reason fails the run: nobody could tell whether it is still needed. */
 export class CountingReporter implements Reporter {
@@ -30,9 +30,18 @@ function errorsOutsideTests(module: TestModule): unknown[] {
   return [...module.errors(), ...[...module.children.allSuites()].flatMap((suite) => suite.errors())];
 }
 
-/** The text given to `skip(reason)`; a `todo` is its own reason. */
+/** The text given to `skip(reason)`; a `todo` is its own reason, and so is what failed before the test could begin. */
 function reasonOf(test: TestCase): string | undefined {
   const result = test.result();
   if (test.options.mode === 'todo') return 'still to be written';
+  if (suitesAround(test).some((suite) => suite.errors().length > 0)) return 'a hook before it failed';
   return result.state === 'skipped' ? result.note : undefined;
+}
+
+function suitesAround(test: TestCase): (TestModule | TestSuite)[] {
+  const around: (TestModule | TestSuite)[] = [];
+  for (let parent = test.parent; ; parent = parent.parent) {
+    around.push(parent);
+    if (parent.type === 'module') return around;
+  }
 }
