@@ -1,4 +1,4 @@
-// The seam to Redis: the few methods that are used, and what each failure means. Two clients implement it.
+// The seam to Redis: the few methods that are used, and what each failure means, whichever of two clients is behind it.
 
 /**
  * A reply as RESP2 has it, whatever the client negotiated: maps come flat (`XREAD` as pairs), doubles as text, booleans as 1 and 0; nothing

@@ -188,6 +188,33 @@ describe('opening to a server with a password', () => {
   });
 });
 
+describe('opening to a server that is loading', () => {
+  it('says so when its time is over, and connects when the server is done in time', async ({ skip }) => {
+    const reason = whyNoEngine();
+    if (reason) skip(reason);
+    // 3,000 keys, each delayed by a millisecond; the server looks at its clients after every few.
+    await using engine = await startEngine({ args: ['--key-load-delay', '1000', '--loading-process-events-interval-bytes', '1024'] });
+    await using raw = await connectRaw(engine.url);
+    await raw.send('EVAL', "for i = 1, 3000 do redis.call('SET', 'key' .. i, 'v') end", '0');
+    await raw.send('BGREWRITEAOF');
+    await vi.waitFor(
+      async () => expect(await raw.send('INFO', 'persistence')).toMatch(/aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0/),
+      10_000,
+    );
+    const restarted = engine.restart();
+    await vi.waitFor(
+      async () => expect((await refusalOf({ url: engine.url, library: 'ioredis', timeoutMs: 200 })).message).toMatch(/LOADING/),
+      10_000,
+    );
+    expect((await refusalOf({ url: engine.url, library: 'node-redis', timeoutMs: 200 })).message).toMatch(/not ready to answer \(.*LOADING/);
+    for (const port of await Promise.all(libraries.map((library) => openPort({ url: engine.url, library, timeoutMs: 20_000 })))) {
+      expect(await port.send(undefined, ['DBSIZE'])).toBe(3_000);
+      await port.close();
+    }
+    await restarted;
+  });
+});
+
 describe('a URL or option that cannot be used', () => {
   it.each([
     '',
