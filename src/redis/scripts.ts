@@ -14,6 +14,7 @@ const scripts = {
   settleBatch: load('settle-batch'),
   openStore: load('open-store'),
   storeDocument: load('store-document'),
+  readDocuments: load('read-documents'),
   readStreams: load('read-streams'),
   readFresh: load('read-fresh'),
   acquireLeases: load('acquire-leases'),
@@ -134,6 +135,11 @@ function leaseReply([status, ...rest]: [string, ...(string | number)[]]): LeaseR
 
 export async function releaseLeases(port: RedisPort, keys: readonly string[], owner: string): Promise<number> {
   return Number(await run(port, scripts.releaseLeases, keys, [owner]));
+}
+
+/** The documents of one partition, each as its fields and values in turn; empty where there is none. */
+export async function readDocuments(port: RedisPort, keys: readonly string[]): Promise<readonly (readonly string[])[]> {
+  return keys.length === 0 ? [] : await run<string[][]>(port, scripts.readDocuments, keys, []);
 }
 
 /** A document to store: fields with values in turn, fields to remove; or `undefined` to delete it. */
