@@ -47,6 +47,7 @@ const START_MS_MAX = 20_000;
 export async function startProcess({ command, folder, port, args }: EngineProgram): Promise<EngineProcess> {
   const engineArgs = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, ...args];
   const guard = spawn('sh', ['-c', GUARD, 'engine-guard', folder, ...command, ...engineArgs], { detached: true, stdio: ['pipe', 'pipe', 'ignore'] });
+  guard.stdin.on('error', () => {}); // it ended before it was told to
   const output = collect(guard);
   try {
     await answering(guard, port);
