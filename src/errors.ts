@@ -174,6 +174,20 @@ export class ProjectionChangedError extends MillraceError {
   readonly code = 'projection-changed';
 }
 
+/** A document grew beyond what is stored. The projection stands still at the event before. */
+export class DocumentTooLargeError extends MillraceError {
+  readonly code = 'document-too-large';
+  readonly key: string;
+
+  constructor(projection: string, key: string, { bytes, bytesMax }: { readonly bytes: number; readonly bytesMax: number }) {
+    super(
+      `Document ${show(key)} of projection ${projection} takes ${bytes} bytes, and at most ${bytesMax} are stored. ` +
+        'Nothing of the event was stored. Keep less in it, or spread it over several documents (key).',
+    );
+    this.key = key;
+  }
+}
+
 /** An entry of a foreign Redis Stream could not be decoded, and its source is told to stop at such. */
 export class SourceFailedError extends MillraceError {
   readonly code = 'source-failed';

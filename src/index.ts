@@ -15,3 +15,7 @@ export { type Codec, jsonCodec } from './codec.ts';
 export type { ClientOptions, StoreOptions } from './redis/open.ts';
 export type { RedisClient } from './redis/client.ts';
 export * from './errors.ts';
+export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
+export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
+export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';
+export { projectionLimits } from './processor/projection-task.ts';

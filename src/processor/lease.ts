@@ -1,0 +1,109 @@
+// A lease on one checkpoint: who works, and from where. What counts is decided by the compare-and-set of each commit, not by it.
+import { LogLostError, ProjectionChangedError } from '../errors.ts';
+import { checkMark, type Marked } from '../log/mark.ts';
+import { entryIdOf, packEntryId } from '../position.ts';
+import type { Connection } from '../redis/connection.ts';
+import { acquireLeases, type LeaseReply, releaseLeases } from '../redis/scripts.ts';
+
+/** How far something is, as it was committed last. */
+export interface Checkpoint extends Marked {
+  /** Rises with each change of owner and each rewind: a commit with an older one is refused. */
+  readonly epoch: string;
+  /** How many events of its categories lie up to here. */
+  readonly seen: number;
+}
+
+/** What has a checkpoint in one partition. The lease sets `checkpoint`; undefined where another process has it, or nobody yet. */
+export interface Leased {
+  readonly name: string;
+  readonly checkpointKey: string;
+  /** What it reads: a checkpoint that was made with something else is refused. */
+  readonly reads: string;
+  checkpoint: Checkpoint | undefined;
+  /** The last checkpoint that this process saw in Redis, to notice one that went back. */
+  lastKnown: Checkpoint | undefined;
+}
+
+export interface LeaseOptions {
+  readonly owner: string;
+  readonly leaseMs: number;
+}
+
+/** The entry id of a place, as checkpoints have it; '' for the beginning. */
+export function checkpointText(place: number): string {
+  return place < 0 ? '' : entryIdOf(place);
+}
+
+/**
+ * Takes or prolongs the leases of one partition. The result says of each what is wrong with it, if something is, and the shortest
+ * time until one that another process holds runs out.
+ */
+export async function holdLeases(connection: Connection, partition: number, leased: readonly Leased[], options: LeaseOptions): Promise<{ failures: ReadonlyMap<Leased, Error>; otherMs: number }> {
+  const replies = await acquireLeases(
+    connection.port,
+    leased.map(({ checkpointKey, reads }) => ({ key: checkpointKey, reads })),
+    options,
+  );
+  const failures = new Map<Leased, Error>();
+  let otherMs = options.leaseMs;
+  for (const [index, each] of leased.entries()) {
+    const reply = replies[index] as LeaseReply;
+    if (reply.status === 'other') otherMs = Math.min(otherMs, reply.remainingMs);
+    const failure = await takeReply(connection, partition, each, reply);
+    if (failure) failures.set(each, failure);
+  }
+  return { failures, otherMs };
+}
+
+async function takeReply(connection: Connection, partition: number, leased: Leased, reply: LeaseReply): Promise<Error | undefined> {
+  if (reply.status !== 'held') {
+    leased.checkpoint = undefined;
+    return reply.status === 'changed' ? changedError(leased, reply.reads) : undefined;
+  }
+  const checkpoint: Checkpoint = { epoch: reply.epoch, place: reply.position === '' ? -1 : packEntryId(reply.position), seen: reply.seen, mark: reply.event };
+  const { lastKnown } = leased;
+  if (leased.checkpoint?.epoch === checkpoint.epoch) return undefined; // only prolonged: what is under way counts on
+  if (lastKnown && wentBack(checkpoint, lastKnown)) return wentBackError(leased, checkpoint, lastKnown);
+  leased.checkpoint = checkpoint;
+  leased.lastKnown = checkpoint;
+  try {
+    await checkMark(connection, partition, checkpoint);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof LogLostError)) throw error;
+    leased.checkpoint = undefined;
+    return error;
+  }
+}
+
+// A later place in the same epoch is that of a commit of our own whose reply was lost; an earlier one in a later epoch is a rewind.
+function wentBack(found: Checkpoint, known: Checkpoint): boolean {
+  const [epoch, before] = [Number(found.epoch), Number(known.epoch)];
+  return epoch < before || (epoch === before && found.place < known.place);
+}
+
+function changedError({ name, reads }: Leased, stored: string): ProjectionChangedError {
+  return new ProjectionChangedError(
+    `Expected the checkpoint of ${name} to be made with the categories ${stored}, found a definition with ${reads}: its documents lack the events of the categories that are new. ` +
+      'Nothing was folded. Raise the version of the projection, so that it is folded from the beginning, or give it its former categories.',
+  );
+}
+
+function wentBackError({ name, checkpointKey }: Leased, found: Checkpoint, known: Checkpoint): LogLostError {
+  return new LogLostError(
+    `The checkpoint of ${name} in ${checkpointKey} stood at ${checkpointText(known.place)}, and now ${found.place < 0 ? 'it is gone' : `it stands at ${checkpointText(found.place)}`}, though nobody else worked on it. ` +
+      'A flush, a restored backup or a failover that lost writes does this. Nothing was folded. Look at what is left of the log, and start the processor again to go on from there.',
+  );
+}
+
+/** Gives leases back, so that another process may take them at once. */
+export async function giveBack(connection: Connection, leased: readonly Leased[], owner: string): Promise<void> {
+  const held = leased.filter(({ checkpoint }) => checkpoint !== undefined);
+  if (held.length === 0) return;
+  await releaseLeases(
+    connection.port,
+    held.map(({ checkpointKey }) => checkpointKey),
+    owner,
+  );
+  for (const each of held) each.checkpoint = undefined;
+}

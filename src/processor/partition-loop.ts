@@ -1,0 +1,250 @@
+// The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection that stands there fold them.
+import { setTimeout as delay } from 'node:timers/promises';
+import { checkMark, markOf } from '../log/mark.ts';
+import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/page.ts';
+import { Waiter, watchedLogs } from '../log/waiter.ts';
+import type { Connection } from '../redis/connection.ts';
+import { isPassing, publicError } from '../redis/public-error.ts';
+import { giveBack, holdLeases } from './lease.ts';
+import { type Batch, LeaseLost, type ProjectionTask } from './projection-task.ts';
+
+export interface LoopOptions {
+  readonly owner: string;
+  readonly leaseMs: number;
+  /** Told when a projection stops in this partition; the others go on. */
+  readonly onFailure: (task: ProjectionTask, error: unknown) => void;
+}
+
+const PAUSE_WITHOUT_SERVER_MS = 200;
+
+/** Projections that stand at the same place of the log, and so read it together. */
+interface Group {
+  readonly place: number;
+  readonly mark: string;
+  readonly tasks: ProjectionTask[];
+}
+
+/** A page that was asked for before it was needed. */
+interface Ahead {
+  readonly place: number;
+  readonly categories: string;
+  readonly page: Promise<Page>;
+}
+
+export class PartitionLoop {
+  readonly #connection: Connection;
+  readonly #partition: number;
+  readonly #tasks: readonly ProjectionTask[];
+  readonly #options: LoopOptions;
+  readonly #waiter: Waiter;
+  readonly #stopping: AbortController = new AbortController();
+  #ahead: Ahead[] = [];
+  #count = FIRST_PAGE_COUNT;
+  #heldAt = Number.NEGATIVE_INFINITY;
+  #otherMs = 0;
+  #run: Promise<void> | undefined;
+
+  constructor(connection: Connection, partition: number, tasks: readonly ProjectionTask[], options: LoopOptions) {
+    this.#connection = connection;
+    this.#partition = partition;
+    this.#tasks = tasks;
+    this.#options = options;
+    this.#waiter = new Waiter(connection);
+  }
+
+  start(): void {
+    this.#run ??= this.#loop();
+  }
+
+  /** Finishes the batch in hand, stores it, and gives the leases back. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#waiter.close();
+    await this.#run;
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#stopping.signal.aborted) {
+      try {
+        await this.#hold();
+        if (!(await this.#pass())) await this.#wait();
+      } catch (error) {
+        await this.#recover(error);
+      }
+    }
+    await this.#settleAll();
+    await giveBack(this.#connection, this.#tasks, this.#options.owner).catch(() => undefined); // the lease runs out by itself
+  }
+
+  /** What goes wrong outside a single projection is the connection, or a server that cannot answer: waited out. */
+  async #recover(error: unknown): Promise<void> {
+    for (const task of this.#tasks) task.letGo();
+    this.#ahead = [];
+    this.#heldAt = Number.NEGATIVE_INFINITY;
+    if (!isPassing(error) && !(error instanceof LeaseLost)) for (const task of this.#tasks) this.#fail(task, error);
+    await this.#sleep(PAUSE_WITHOUT_SERVER_MS);
+  }
+
+  /** Commits prolong the leases; this does where there was none for a third of their length, and tries those that others hold. */
+  async #hold(): Promise<void> {
+    const now = performance.now();
+    const tasks = this.#tasks.filter(({ failure }) => failure === undefined);
+    const isAllHeld = tasks.every(({ checkpoint }) => checkpoint !== undefined);
+    const isDue = now - this.#heldAt >= Math.min(this.#options.leaseMs / 3, isAllHeld ? Number.POSITIVE_INFINITY : this.#otherMs);
+    if (tasks.length === 0 || !isDue) return;
+    this.#heldAt = now;
+    const { failures, otherMs } = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
+    this.#otherMs = otherMs;
+    for (const task of tasks) {
+      const failure = failures.get(task);
+      if (failure) this.#fail(task, failure);
+      else if (!task.checkpoint) task.letGo();
+    }
+  }
+
+  /** One page for each place where projections stand; whether any of them had something to read. */
+  async #pass(): Promise<boolean> {
+    const groups = this.#groups();
+    let hasRead = false;
+    for (const [index, group] of groups.entries()) {
+      if (this.#stopping.signal.aborted) break;
+      // Up to where the next ones stand: there they join.
+      if (await this.#advance(group, groups[index + 1])) hasRead = true;
+    }
+    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some(({ checkpoint }) => checkpoint?.place === place));
+    return hasRead;
+  }
+
+  #groups(): Group[] {
+    const groups = new Map<number, Group>();
+    for (const task of this.#tasks) {
+      const { checkpoint, failure } = task;
+      if (!checkpoint || failure !== undefined) continue;
+      const group = groups.get(checkpoint.place);
+      if (group) group.tasks.push(task);
+      else groups.set(checkpoint.place, { place: checkpoint.place, mark: checkpoint.mark, tasks: [task] });
+    }
+    return [...groups.values()].sort((a, b) => a.place - b.place);
+  }
+
+  async #advance(group: Group, next: Group | undefined): Promise<boolean> {
+    let page: Page;
+    try {
+      page = await this.#read(group);
+    } catch (error) {
+      return await this.#readFailed(group, next, error);
+    }
+    const batch = batchOf(page, next);
+    if (!batch) return false;
+    if (batch.through === page.through && !page.isEnd) this.#readAhead(group, page.through);
+    await Promise.all(group.tasks.map((task) => this.#fold(task, batch)));
+    return true;
+  }
+
+  async #read({ place, mark, tasks }: Group): Promise<Page> {
+    const categories = categoriesOf(tasks);
+    const text = categories.join(',');
+    const ahead = this.#ahead.find((each) => each.place === place && each.categories === text);
+    this.#ahead = this.#ahead.filter((each) => each !== ahead);
+    const page = ahead?.page ?? readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
+    const [read] = await Promise.all([page, checkMark(this.#connection, this.#partition, { place, mark })]);
+    this.#count = nextPageCount(this.#count, read);
+    return read;
+  }
+
+  /** The next page is on its way while this one is folded. */
+  #readAhead({ tasks }: Group, place: number): void {
+    const categories = categoriesOf(tasks);
+    const page = readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
+    page.catch(() => undefined); // heard of when it is needed
+    this.#ahead.push({ place, categories: categories.join(','), page });
+  }
+
+  /** What one of a group cannot read must not stop those that do not read it: each reads by itself then. */
+  async #readFailed(group: Group, next: Group | undefined, error: unknown): Promise<boolean> {
+    if (isPassing(error)) throw error;
+    const [only] = group.tasks;
+    if (only && group.tasks.length === 1) {
+      await this.#stopTask(only, error);
+      return false;
+    }
+    const alone = await Promise.all(group.tasks.map((task) => this.#advance({ ...group, tasks: [task] }, next)));
+    return alone.includes(true);
+  }
+
+  async #fold(task: ProjectionTask, batch: Batch): Promise<void> {
+    try {
+      await task.fold(batch);
+    } catch (error) {
+      if (error instanceof LeaseLost) return this.#loseLease(task);
+      if (isPassing(error)) throw error;
+      await this.#stopTask(task, error);
+    }
+  }
+
+  #loseLease(task: ProjectionTask): void {
+    task.letGo();
+    this.#heldAt = Number.NEGATIVE_INFINITY; // look at once who has it, or whether the checkpoint is gone
+  }
+
+  /** Gives the lease back, for another process may have code that can. */
+  async #stopTask(task: ProjectionTask, error: unknown): Promise<void> {
+    await task.settle().catch(() => undefined);
+    await giveBack(this.#connection, [task], this.#options.owner).catch(() => undefined);
+    this.#fail(task, error);
+  }
+
+  #fail(task: ProjectionTask, error: unknown): void {
+    task.letGo();
+    task.failure = publicError(`run projection ${task.name}`, error);
+    this.#options.onFailure(task, task.failure);
+  }
+
+  async #settleAll(): Promise<void> {
+    for (const task of this.#tasks) {
+      try {
+        await task.settle();
+      } catch {
+        task.letGo();
+      }
+    }
+  }
+
+  async #wait(): Promise<void> {
+    await this.#settleAllOrThrow();
+    const held = this.#tasks.filter(({ checkpoint }) => checkpoint !== undefined);
+    if (held.length === 0) return await this.#sleep(Math.min(this.#options.leaseMs / 3, Math.max(10, this.#otherMs)));
+    const place = Math.max(...held.map((task) => task.checkpoint?.place ?? -1));
+    await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(held), place));
+  }
+
+  async #settleAllOrThrow(): Promise<void> {
+    for (const task of this.#tasks) {
+      try {
+        await task.settle();
+      } catch (error) {
+        if (!(error instanceof LeaseLost)) throw error;
+        this.#loseLease(task);
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  }
+}
+
+function categoriesOf(tasks: readonly ProjectionTask[]): readonly string[] {
+  return [...new Set(tasks.flatMap(({ projection }) => projection.categories))].sort();
+}
+
+/**
+ * What of a page comes before the place where others stand already, and reaches to there if nothing else does; undefined where there
+ * is nothing to do.
+ */
+function batchOf({ events, through, isEnd }: Page, next: Group | undefined): Batch | undefined {
+  const last = events.at(-1);
+  const canJoin = next !== undefined && (next.place < through || (isEnd && next.place > through));
+  if (canJoin) return { events: events.filter(({ place }) => place <= next.place), through: next.place, mark: next.mark };
+  return last && { events, through, mark: markOf(last.event) };
+}

@@ -1,0 +1,77 @@
+// How far a processor's projections and sources are: values to look at, read from Redis.
+import type { AnyProjection } from '../fold/projection.ts';
+import type { Source } from '../fold/source.ts';
+import { readForward } from '../log/page.ts';
+import { packEntryId, type Position, positionOf } from '../position.ts';
+import type { Connection } from '../redis/connection.ts';
+import { readSourceMark } from './source-loop.ts';
+
+/** How far a projection is in one partition, whoever runs it. */
+export interface ProjectionProgress {
+  readonly projection: string;
+  readonly version: number;
+  readonly partition: number;
+  /** The checkpoint; undefined at the beginning. */
+  readonly position: Position | undefined;
+  readonly eventsFolded: number;
+  /** Events of its categories that it has yet to fold. */
+  readonly lagEvents: number;
+  /** How long ago the first of them was recorded, in milliseconds; 0 when there is none. By this machine's clock. */
+  readonly lagMs: number;
+  /** Whether this processor holds the lease. */
+  readonly isRunHere: boolean;
+  /** Why it stands still here, if it does. */
+  readonly error: unknown;
+}
+
+/** How far the import of a source is. */
+export interface SourceProgress {
+  readonly sourceKey: string;
+  /** The last entry taken; `0-0` at the beginning. */
+  readonly entryId: string;
+  /** Entries that could not be decoded and were passed over, as its `onError: 'skip'` says. */
+  readonly entriesSkipped: number;
+  readonly error: unknown;
+}
+
+/** What a processor knows of itself. */
+export interface LocalState {
+  readonly isRunHere: boolean;
+  readonly error: unknown;
+}
+
+export async function projectionProgress(connection: Connection, projection: AnyProjection, partition: number, local: LocalState): Promise<ProjectionProgress> {
+  const { port, keys } = connection;
+  const { name, version, categories } = projection;
+  const checkpointKey = keys.checkpoint(partition, name, version);
+  const logs = categories.map((category) => keys.log(partition, category));
+  const [stored, ...lengths] = await Promise.all([
+    port.send(checkpointKey, ['HMGET', checkpointKey, 'position', 'seen']),
+    ...logs.map((key) => port.send(key, ['XLEN', key])),
+  ]);
+  const [entryId, seen] = stored as readonly [string | null, string | null];
+  const place = entryId ? packEntryId(entryId) : -1;
+  const total = lengths.reduce<number>((sum, length) => sum + Number(length), 0);
+  const lagEvents = Math.max(0, total - Number(seen ?? 0));
+  return {
+    projection: name,
+    version,
+    partition,
+    position: place < 0 ? undefined : positionOf(partition, place),
+    eventsFolded: Number(seen ?? 0),
+    lagEvents,
+    lagMs: lagEvents === 0 ? 0 : await ageOfNext(connection, projection, partition, place),
+    ...local,
+  };
+}
+
+async function ageOfNext(connection: Connection, { categories }: AnyProjection, partition: number, place: number): Promise<number> {
+  const { events } = await readForward(connection, partition, categories, { after: place, count: 1 });
+  const next = events[0]?.event.recordedAt.getTime();
+  return next === undefined ? 0 : Math.max(0, Date.now() - next);
+}
+
+export async function sourceProgress(connection: Connection, { key }: Source, error: unknown): Promise<SourceProgress> {
+  const { entryId, skipped } = await readSourceMark(connection, key);
+  return { sourceKey: key, entryId, entriesSkipped: skipped, error };
+}

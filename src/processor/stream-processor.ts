@@ -1,0 +1,209 @@
+// StreamProcessor: runs projections and imports, together with every other process that runs the same ones.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { InvalidInputError, StoreClosedError } from '../errors.ts';
+import type { AnyProjection } from '../fold/projection.ts';
+import type { Source } from '../fold/source.ts';
+import { readHead } from '../log/page.ts';
+import { type Connection, connectionOf } from '../redis/connection.ts';
+import { isPassing, reading } from '../redis/public-error.ts';
+import { hasReached } from '../snapshot/reached.ts';
+import { PartitionLoop } from './partition-loop.ts';
+import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
+import { ProjectionTask } from './projection-task.ts';
+import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
+
+/** What a processor runs. */
+export interface StreamProcessorOptions {
+  readonly projections?: readonly AnyProjection[];
+  readonly sources?: readonly Source[];
+  /**
+   * How long another process waits, at most, before it takes over from one that died, in milliseconds. Default 10,000. A process that
+   * stops gives its work back at once; one that is paused longer than this can store nothing any more.
+   */
+  readonly leaseMs?: number;
+}
+
+/** What a processor tells while it runs. */
+export interface ProcessorEvents {
+  /** A commit: so many events of a projection were folded and stored. */
+  readonly progress: { readonly projection: string; readonly version: number; readonly partition: number; readonly events: number };
+  /** A projection stands still in a partition, or a source: its code, its log or its documents need somebody. The rest goes on. */
+  readonly failed: { readonly projection?: string; readonly source?: string; readonly partition?: number; readonly error: unknown };
+}
+
+type Listener<Name extends keyof ProcessorEvents> = (event: ProcessorEvents[Name]) => void;
+type Listeners = { readonly [Name in keyof ProcessorEvents]: Set<Listener<Name>> };
+
+/** How far a processor's work is, whoever does it. */
+export interface ProcessorProgress {
+  readonly projections: readonly ProjectionProgress[];
+  readonly sources: readonly SourceProgress[];
+}
+
+const LEASE_MS = 10_000;
+const LEASE_MS_MIN = 100;
+const POLL_MS = 20;
+
+/**
+ * Runs projections and imports until it is stopped. Any number of processes may run the same ones: each projection has one owner in each
+ * partition, and every event counts exactly once, whatever happens to a process.
+ */
+export class StreamProcessor {
+  readonly #connection: Connection;
+  readonly #options: StreamProcessorOptions;
+  readonly #tasks: readonly ProjectionTask[];
+  readonly #listeners: Listeners = { progress: new Set(), failed: new Set() };
+  readonly #owner: string = randomUUID();
+  #loops: PartitionLoop[] = [];
+  #sourceLoops: SourceLoop[] = [];
+  #isStarted = false;
+  #stopped: Promise<void> | undefined;
+
+  /** Throws InvalidInputError for projections that share a name and version, or a lease that is too short. */
+  constructor(store: object, options: StreamProcessorOptions) {
+    this.#connection = connectionOf(store);
+    this.#options = options;
+    const { leaseMs = LEASE_MS } = options;
+    if (!Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN) throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
+    assertDistinct('projections of a processor', this.#projections().map(({ name, version }) => `${name}@${version}`));
+    assertDistinct('sources of a processor', (options.sources ?? []).map(({ key }) => key));
+    const taskOptions = {
+      leaseMs,
+      onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) => this.#tell('progress', { projection: name, version, partition, events }),
+    };
+    this.#tasks = this.#partitions().flatMap((partition) => this.#projections().map((projection) => new ProjectionTask(this.#connection, projection, partition, taskOptions)));
+  }
+
+  /** Runs until `stop`. Failures of single projections are told by the event `failed`, or as a warning of the process where nobody listens. */
+  start(): void {
+    if (this.#stopped) throw new InvalidInputError('call of start', 'a processor that was not stopped; make a new one', 'one that was');
+    if (this.#isStarted) return;
+    this.#isStarted = true;
+    const { leaseMs = LEASE_MS, sources = [] } = this.#options;
+    const owner = this.#owner;
+    this.#loops = this.#partitions().map((partition) => {
+      const tasks = this.#tasks.filter((task) => task.partition === partition);
+      return new PartitionLoop(this.#connection, partition, tasks, {
+        owner,
+        leaseMs,
+        onFailure: (task, error) => this.#tell('failed', { projection: task.projection.name, partition, error }),
+      });
+    });
+    this.#sourceLoops = sources.map((source) => new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }));
+    if (this.#tasks.length > 0) for (const loop of this.#loops) loop.start();
+    for (const loop of this.#sourceLoops) loop.start();
+  }
+
+  /**
+   * Resolves when every source is imported and every projection folded up to where they ended at the call, whoever did it. Starts the
+   * processor if it does not run, and stops it then.
+   * @throws ProjectionFailedError, SourceFailedError, LogLostError: whatever one of them stands still for.
+   */
+  async runUntilCaughtUp({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    signal?.throwIfAborted();
+    const wasStarted = this.#isStarted;
+    try {
+      const ends = await this.#waitThrough(signal, () => this.#endsOfSources());
+      this.start();
+      await this.#until(signal, () => this.#hasImported(ends));
+      const heads = await this.#waitThrough(signal, () => Promise.all(this.#partitions().map((partition) => readHead(this.#connection, partition))));
+      await this.#until(signal, () => this.#haveReached(heads));
+    } finally {
+      if (!wasStarted) await this.stop();
+    }
+  }
+
+  /** Finishes and stores the batches in hand, and gives the work to other processes. Cannot be started again. */
+  async stop(): Promise<void> {
+    this.#stopped ??= Promise.all([...this.#loops, ...this.#sourceLoops].map((loop) => loop.stop())).then(() => undefined);
+    await this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  /** Listens; the result stops listening. */
+  on<Name extends keyof ProcessorEvents>(name: Name, listener: Listener<Name>): () => void {
+    this.#listeners[name].add(listener);
+    return () => {
+      this.#listeners[name].delete(listener);
+    };
+  }
+
+  /** How far each projection is in each partition, and each source: checkpoint, lag in events and in time, errors. */
+  async progress(): Promise<ProcessorProgress> {
+    const projections = this.#tasks.map((task) => projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }));
+    const failures = new Map(this.#sourceLoops.map(({ source, failure }) => [source.key, failure]));
+    const sources = (this.#options.sources ?? []).map((source) => sourceProgress(this.#connection, source, failures.get(source.key)));
+    return await reading('read the progress', Promise.all([Promise.all(projections), Promise.all(sources)]).then(([done, imported]) => ({ projections: done, sources: imported })));
+  }
+
+  // What is folded on read needs no processor.
+  #projections(): readonly AnyProjection[] {
+    return (this.#options.projections ?? []).filter(({ consistency }) => consistency === 'async');
+  }
+
+  #partitions(): readonly number[] {
+    return Array.from({ length: this.#connection.keys.partitions }, (_, partition) => partition);
+  }
+
+  #tell<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
+    const listeners: ReadonlySet<Listener<Name>> = this.#listeners[name];
+    for (const listener of listeners) listener(event);
+    if (name === 'failed' && listeners.size === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
+  }
+
+  async #endsOfSources(): Promise<ReadonlyMap<string, string | undefined>> {
+    const keys = (this.#options.sources ?? []).map(({ key }) => key);
+    return new Map(await Promise.all(keys.map(async (key) => [key, await lastEntryId(this.#connection, key)] as const)));
+  }
+
+  async #hasImported(ends: ReadonlyMap<string, string | undefined>): Promise<boolean> {
+    for (const [key, end] of ends) {
+      if (end !== undefined && !hasImported(await readSourceMark(this.#connection, key), end)) return false;
+    }
+    return true;
+  }
+
+  async #haveReached(heads: readonly number[]): Promise<boolean> {
+    for (const { projection, partition } of this.#tasks) {
+      if (!(await hasReached(this.#connection, projection, partition, heads[partition] ?? -1))) return false;
+    }
+    return true;
+  }
+
+  async #until(signal: AbortSignal | undefined, isDone: () => Promise<boolean>): Promise<void> {
+    for (;;) {
+      this.#throwFailure();
+      if (await this.#waitThrough(signal, isDone)) return;
+      await delay(POLL_MS);
+    }
+  }
+
+  /** A lost connection is waited out here too. */
+  async #waitThrough<T>(signal: AbortSignal | undefined, read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.#connection.closed.aborted) throw new StoreClosedError();
+      try {
+        return await read();
+      } catch (error) {
+        this.#throwFailure();
+        if (!isPassing(error)) throw error;
+        await delay(POLL_MS);
+      }
+    }
+  }
+
+  #throwFailure(): void {
+    const failures = [...this.#tasks, ...this.#sourceLoops].map(({ failure }) => failure);
+    const failure = failures.find((each) => each !== undefined);
+    if (failure !== undefined) throw failure as Error;
+  }
+}
+
+function assertDistinct(what: string, names: readonly string[]): void {
+  if (new Set(names).size < names.length) throw new InvalidInputError(what, 'each once', names);
+}
