@@ -55,6 +55,12 @@ export function packEntryId(id: string): number {
   return dash > 0 && sequence < SEQUENCES_PER_MS && packed >= 0 ? packed : Number.NaN;
 }
 
+/** About where an entry stands that the append script did not write. */
+export function roughPlaceOf(id: string): number {
+  const [ms = '', sequence = ''] = id.split('-');
+  return Math.max(0, (Number(ms) - EPOCH_MS) * SEQUENCES_PER_MS + Math.min(Number(sequence), SEQUENCES_PER_MS - 1));
+}
+
 /** The public form of a packed place in a partition. */
 export function positionOf(partition: number, packed: number): Position {
   return positionOfEntry(partition, entryIdOf(packed));

@@ -1,5 +1,6 @@
 // Reads one page of a partition's log over several categories, in the order of positions and without a gap.
-import { entryIdOf, packEntryId } from '../position.ts';
+import { CorruptEntryError } from '../errors.ts';
+import { entryIdOf, roughPlaceOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { RawEntry } from '../redis/scripts.ts';
 import { decodeEntry, type LogEvent } from './entry.ts';
@@ -46,43 +47,66 @@ function entryIdBefore(after: number): string {
 
 /** What is handed out reaches to the lowest last id among the categories that COUNT cut off: behind it something may be missing. */
 function mergeForward(connection: Connection, partition: number, parts: readonly CategoryEntries[], after: number): Page {
-  const ends = parts.filter(({ isCutOff }) => isCutOff).map(({ entries }) => packEntryId(entries.at(-1)?.[0] ?? ''));
-  const limit = Math.min(...ends);
-  const { events, size } = decodeUntil(connection, partition, parts, (place) => place <= limit);
+  const decoded = parts.map((part) => decodePart(connection, partition, part));
+  const limit = Math.min(...decoded.map(({ end }) => end ?? Number.POSITIVE_INFINITY));
+  const events = decoded.flatMap((part) => part.events).filter(({ place }) => place <= limit);
   if (parts.length > 1) events.sort((a, b) => a.place - b.place);
-  return { events, through: ends.length > 0 ? limit : (events.at(-1)?.place ?? after), isEnd: ends.length === 0, size };
+  throwIfNothingElse(events, decoded);
+  const isEnd = limit === Number.POSITIVE_INFINITY;
+  return { events, through: events.at(-1)?.place ?? after, isEnd, size: sumOf(decoded) };
 }
 
 /** The page before `before`, newest first. All of it lies before a place that was issued, so it cannot change while it is read. */
 export async function readBackward(connection: Connection, partition: number, categories: readonly string[], { before, count }: { readonly before: number; readonly count: number }): Promise<Page> {
   if (categories.length === 0 || before <= 0) return { events: [], through: 0, isEnd: true, size: 0 };
   const from = entryIdOf(before - 1);
-  const parts = await Promise.all(
+  const decoded = await Promise.all(
     categories.map(async (category) => {
       const key = connection.keys.log(partition, category);
       const entries = (await connection.port.send(key, ['XREVRANGE', key, from, '-', 'COUNT', String(count)])) as readonly RawEntry[];
-      return { category, entries, isCutOff: entries.length === count };
+      return decodePart(connection, partition, { category, entries, isCutOff: entries.length === count });
     }),
   );
-  const ends = parts.filter(({ isCutOff }) => isCutOff).map(({ entries }) => packEntryId(entries.at(-1)?.[0] ?? ''));
-  const limit = Math.max(0, ...ends);
-  const { events, size } = decodeUntil(connection, partition, parts, (place) => place >= limit);
+  const limit = Math.max(...decoded.map(({ end }) => end ?? 0));
+  const events = decoded.flatMap((part) => part.events).filter(({ place }) => place >= limit);
   events.sort((a, b) => b.place - a.place);
-  return { events, through: limit, isEnd: ends.length === 0, size };
+  throwIfNothingElse(events, decoded);
+  return { events, through: events.at(-1)?.place ?? 0, isEnd: decoded.every(({ end }) => end === undefined), size: sumOf(decoded) };
 }
 
-function decodeUntil(connection: Connection, partition: number, parts: readonly CategoryEntries[], isWithin: (place: number) => boolean): { events: LogEvent[]; size: number } {
+/** A category's part of a page. */
+interface DecodedPart {
+  readonly events: readonly LogEvent[];
+  /** The last place up to which this category is known; undefined when it was read to its end. */
+  readonly end: number | undefined;
+  readonly size: number;
+  readonly corrupt: CorruptEntryError | undefined;
+}
+
+/** An entry that somebody else wrote cuts the page off before it: what stands before it is good. */
+function decodePart(connection: Connection, partition: number, { category, entries, isCutOff }: CategoryEntries): DecodedPart {
   const events: LogEvent[] = [];
   let size = 0;
-  for (const { category, entries } of parts) {
-    for (const entry of entries) {
-      const decoded = decodeEntry(connection, { partition, category }, entry);
-      if (!isWithin(decoded.place)) break;
+  for (const entry of entries) {
+    try {
+      events.push(decodeEntry(connection, { partition, category }, entry));
       size += entry[1][7]?.length ?? 0;
-      events.push(decoded);
+    } catch (error) {
+      if (!(error instanceof CorruptEntryError)) throw error;
+      // The place is not one of ours, and nothing of ours stands there: as an end it lets through what lies on this side of it.
+      return { events, end: roughPlaceOf(entry[0]), size, corrupt: error };
     }
   }
-  return { events, size };
+  return { events, end: isCutOff ? events.at(-1)?.place : undefined, size, corrupt: undefined };
+}
+
+function throwIfNothingElse(events: readonly LogEvent[], parts: readonly DecodedPart[]): void {
+  const corrupt = events.length === 0 ? parts.find((part) => part.corrupt !== undefined)?.corrupt : undefined;
+  if (corrupt) throw corrupt;
+}
+
+function sumOf(parts: readonly DecodedPart[]): number {
+  return parts.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** The last place issued in a partition; -1 before the first. */
