@@ -18,4 +18,4 @@ export * from './errors.ts';
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
 export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';
-export { projectionLimits } from './processor/projection-task.ts';
+export { projectionLimits } from './processor/documents.ts';

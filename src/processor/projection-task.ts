@@ -1,36 +1,14 @@
 // Folds one projection in one partition: documents in memory, and commits that store them with the checkpoint.
-import { LRUCache } from 'lru-cache';
-import { DocumentTooLargeError, InvalidInputError, ProjectionFailedError } from '../errors.ts';
+import { ProjectionFailedError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { type Marked, markOf } from '../log/mark.ts';
 import { type Position, splitPosition } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
-import { commit, type DocumentWrite, readDocuments } from '../redis/scripts.ts';
-import { decodeDocument, encodeState, positionFields } from '../snapshot/document.ts';
+import { commit, type DocumentWrite } from '../redis/scripts.ts';
+import { type CachedDocument, type Documents, LocalDocuments, projectionLimits, Unstorable } from './documents.ts';
 import { type Checkpoint, checkpointText, type Leased } from './lease.ts';
-
-/** A document as it is in memory: `state` undefined where there is none. */
-interface CachedDocument {
-  readonly key: string;
-  state: unknown;
-  /** The names of its fields in Redis, so that those which go are removed. */
-  fields: readonly string[];
-  /** About how many characters it takes, encoded. */
-  size: number;
-  /** Where it was folded last. */
-  place: number;
-}
-
-/** Bounds of what is folded and stored at once. */
-export const projectionLimits: Readonly<Record<'documentBytes' | 'cachedDocuments' | 'commitBytes', number>> = Object.freeze({
-  /** A document larger than this, encoded, stops its projection. */
-  documentBytes: 4_194_304,
-  /** Documents of one projection in one partition that a process keeps in memory. */
-  cachedDocuments: 50_000,
-  /** A commit is cut at about so much of changed documents, for Redis does nothing else meanwhile. */
-  commitBytes: 1_048_576,
-});
+import { ScatteredDocuments } from './scattered-documents.ts';
 
 /** What a page of the log brings: the events, where it ends, and the mark of the event there. */
 export interface Batch {
@@ -63,7 +41,7 @@ export class ProjectionTask implements Leased {
 
   readonly #connection: Connection;
   readonly #options: TaskOptions;
-  readonly #documents: LRUCache<string, CachedDocument> = new LRUCache({ max: projectionLimits.cachedDocuments });
+  readonly #documents: Documents;
   #underWay: Promise<void> = Promise.resolve();
 
   constructor(connection: Connection, projection: AnyProjection, partition: number, options: TaskOptions) {
@@ -75,6 +53,8 @@ export class ProjectionTask implements Leased {
     this.checkpointKey = connection.keys.checkpoint(partition, projection.name, projection.version);
     this.reads = projection.categories.join(',');
     this.categories = new Set(projection.categories);
+    const isLocal = projection.isKeyedByStream || connection.keys.partitions === 1;
+    this.#documents = isLocal ? new LocalDocuments(connection, projection, partition) : new ScatteredDocuments(connection, projection, partition);
   }
 
   /**
@@ -127,11 +107,11 @@ export class ProjectionTask implements Leased {
   async #foldEvents({ events, through, mark }: Batch): Promise<void> {
     const mine = events.filter(({ event }) => this.categories.has(categoryOf(event.streamName)));
     const keys = mine.map((logEvent) => this.#failingWith(logEvent, () => this.projection.keys(logEvent.event)));
-    const documents = await this.#load(new Set(keys.flat()));
+    const documents = await this.#documents.load(new Set(keys.flat()), () => this.settle());
     let changed = new Set<CachedDocument>();
     let [size, counted] = [0, 0];
     for (const [index, logEvent] of mine.entries()) {
-      size += this.#failingWith(logEvent, () => this.#foldOne(logEvent, (keys[index] ?? []).map((key) => documents.get(key) ?? emptyDocument(key)), changed));
+      size += this.#failingWith(logEvent, () => this.#foldOne(logEvent, (keys[index] ?? []).map((key) => documents.get(key)), changed));
       counted += 1;
       if (size < projectionLimits.commitBytes) continue;
       await this.#commit(changed, counted, { place: logEvent.place, mark: markOf(logEvent.event) });
@@ -151,52 +131,21 @@ export class ProjectionTask implements Leased {
   }
 
   /** Folds an event into its documents; about how much that adds to the commit. */
-  #foldOne({ event, place }: LogEvent, documents: readonly CachedDocument[], changed: Set<CachedDocument>): number {
+  #foldOne(logEvent: LogEvent, documents: readonly (CachedDocument | undefined)[], changed: Set<CachedDocument>): number {
     let size = 0;
     for (const document of documents) {
-      const state = this.projection.evolve(document.state ?? this.projection.initialState(), event);
-      if (state === undefined) throw new InvalidInputError('state that evolve returned', 'a state, or null to delete the document', state);
-      document.state = state ?? undefined;
-      document.place = place;
+      if (!document || !this.#documents.fold(document, logEvent)) continue;
       if (!changed.has(document)) size += document.size + SIZE_OF_CHANGE;
       changed.add(document);
     }
     return size;
   }
 
-  /** The documents with these keys, from memory and from Redis. */
-  async #load(keys: ReadonlySet<string>): Promise<ReadonlyMap<string, CachedDocument>> {
-    const documents = new Map<string, CachedDocument>();
-    const missing: string[] = [];
-    for (const key of keys) {
-      const document = this.#documents.get(key);
-      if (document) documents.set(key, document);
-      else missing.push(key);
-    }
-    // What the cache has let go may be in the commit on its way, which another command could overtake.
-    if (missing.length > 0 && this.#documents.size >= projectionLimits.cachedDocuments) await this.settle();
-    const found = await readDocuments(this.#connection.port, missing.map((key) => this.#documentKey(key)));
-    for (const [index, key] of missing.entries()) {
-      const document = this.#decode(key, found[index] ?? []);
-      documents.set(key, document);
-      this.#documents.set(key, document);
-    }
-    return documents;
-  }
-
-  #decode(key: string, fields: readonly string[]): CachedDocument {
-    const names = fields.filter((_, at) => at % 2 === 0);
-    return { key, state: decodeDocument(this.#connection.codec, fields).state, fields: names, size: sizeOf(fields), place: -1 };
-  }
-
-  #documentKey(key: string): string {
-    return this.#connection.keys.snapshot(this.partition, this.projection.name, this.projection.version, key);
-  }
-
   /** Encodes what changed at once, for the next fold may change it in place, and sends it behind the commit before. */
   async #commit(changed: ReadonlySet<CachedDocument>, counted: number, to: Marked): Promise<void> {
-    const documents = [...changed].map((document) => this.#write(document));
-    await this.settle();
+    const writes = this.#documents.store(changed);
+    await Promise.all([writes, this.settle()]);
+    const documents = await writes;
     const from = this.checkpoint;
     if (!from) throw new LeaseLost();
     this.checkpoint = { epoch: from.epoch, place: to.place, mark: to.mark, seen: from.seen + counted };
@@ -216,46 +165,12 @@ export class ProjectionTask implements Leased {
     if (!committed && !wasCommitted) throw new LeaseLost();
     this.lastKnown = to;
     this.#options.onCommit(this, counted);
-  }
-
-  #write(document: CachedDocument): DocumentWrite {
-    const key = this.#documentKey(document.key);
-    const before = document.fields;
-    if (document.state === undefined) {
-      document.fields = [];
-      return { key, fields: undefined, removed: [] };
-    }
-    const fields = [...positionFields(document.place), ...this.#encode(document)];
-    const names = fields.filter((_, at) => at % 2 === 0);
-    document.fields = names;
-    return { key, fields, removed: before.length === 0 ? before : before.filter((name) => !names.includes(name)) };
-  }
-
-  #encode(document: CachedDocument): readonly string[] {
-    try {
-      const fields = encodeState(this.#connection.codec, document.state);
-      document.size = sizeOf(fields);
-      if (document.size > projectionLimits.documentBytes) throw new DocumentTooLargeError(this.name, document.key, { bytes: document.size, bytesMax: projectionLimits.documentBytes });
-      return fields;
-    } catch (cause) {
-      throw new Unstorable('a document cannot be stored', { cause });
-    }
+    await this.#documents.committed();
   }
 }
-
-/** A document cannot be stored, by an event that is not known yet. Internal: never reaches a caller. */
-class Unstorable extends Error {}
 
 /** What a changed document takes beside its fields: its key and the position. */
 const SIZE_OF_CHANGE = 100;
-
-function emptyDocument(key: string): CachedDocument {
-  return { key, state: undefined, fields: [], size: 0, place: -1 };
-}
-
-function sizeOf(fields: readonly string[]): number {
-  return fields.reduce((sum, field) => sum + field.length, 0);
-}
 
 function categoryOf(streamName: string): string {
   return streamName.slice(0, streamName.indexOf(':'));

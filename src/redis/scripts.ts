@@ -21,6 +21,7 @@ const scripts = {
   releaseLeases: load('release-leases'),
   commit: load('commit'),
   commitDocument: load('commit-document'),
+  removeTombstone: load('remove-tombstone'),
 } as const;
 
 // The one place where a reply gets its type: each script's header states it.
@@ -175,20 +176,29 @@ export async function commit(port: RedisPort, commitment: Commit): Promise<{ com
   return { committed: committed === 1, epoch: found, position };
 }
 
-/** Stores one document of a projection keyed across partitions; whether it still had the revision that was read. */
-export async function commitDocument(
-  port: RedisPort,
-  { key, removedKey, revision, partition, position, isDeleted, fields, removed }: DocumentWrite & {
-    readonly removedKey: string;
-    readonly revision: string;
-    readonly partition: number;
-    readonly position: string;
-    readonly isDeleted: boolean;
-  },
-): Promise<boolean> {
-  const written = fields ?? [];
-  const args = [revision, String(partition), position, isDeleted ? '1' : '0', String(written.length / 2), String(removed.length), ...written, ...removed];
+/** A document of a projection keyed across partitions, as it is to be stored, and what was read of it. */
+export interface ScatteredWrite {
+  readonly key: string;
+  readonly removedKey: string;
+  readonly revision: string;
+  readonly removedFloor: string;
+  readonly partition: number;
+  readonly position: string;
+  readonly isDeleted: boolean;
+  readonly fields: readonly string[];
+  readonly removed: readonly string[];
+}
+
+/** Stores it; whether it still was as it had been read. */
+export async function commitDocument(port: RedisPort, write: ScatteredWrite): Promise<boolean> {
+  const { key, removedKey, revision, removedFloor, partition, position, isDeleted, fields, removed } = write;
+  const args = [revision, removedFloor, String(partition), position, isDeleted ? '1' : '0', String(fields.length / 2), String(removed.length), ...fields, ...removed];
   return (await run(port, scripts.commitDocument, [key, removedKey], args)) === 1;
+}
+
+/** Removes what is left of a deleted document; whether it still was as it had been read. */
+export async function removeTombstone(port: RedisPort, { documentKey, removedKey, revision }: { readonly documentKey: string; readonly removedKey: string; readonly revision: string }): Promise<boolean> {
+  return (await run(port, scripts.removeTombstone, [documentKey, removedKey], [revision])) === 1;
 }
 
 /** Stores a decider's folded state whole; whether none that is later was there. */

@@ -74,12 +74,29 @@ local head = tonumber(call('GET', KEYS[2]) or -1)
 local first = math.max((now - EPOCH) * PER_MS, head + 1)
 local place = first -- of the next event
 local expected_place = first -- where the client expects the next append
-local late = floor(first / PER_MS) + EPOCH - now > LATE_MS and format('%.0f', now) -- the clock stepped back
+local late -- the time, where places lie after it: the clock stepped back, or an entry of somebody else's does
+local function compare_clock()
+  late = floor(place / PER_MS) + EPOCH - now > LATE_MS and format('%.0f', now)
+end
+compare_clock()
 local exceptions = {}
 local number = 0 -- of the append
 
 local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
 local function failed(message) except('e' .. string.gsub(message, '%s', '_')) end
+
+-- The fields of an event whose place moved: with its time, where it has none and needs one now.
+local function timed(...)
+  local fields = { ... }
+  compare_clock()
+  for i = 9, #fields, 2 do
+    if fields[i] == 'at' then return fields end
+  end
+  if late then
+    fields[#fields + 1], fields[#fields + 2] = 'at', late
+  end
+  return fields
+end
 
 -- XADD at `place`. Where somebody else's entry stands further on, `place` moves behind it. The place, or nil and what is wrong.
 local function add(log, ...)
@@ -94,7 +111,7 @@ local function add(log, ...)
       place = before
       return nil, 'an entry of ' .. log .. ' has an id beyond all times'
     end
-    reply = pcall('XADD', log, entry_id(place), ...)
+    reply = pcall('XADD', log, entry_id(place), unpack(timed(...)))
   end
   if type(reply) == 'table' and reply.err then return nil, reply.err end
   place = place + 1
@@ -257,7 +274,8 @@ local function append_multi(multi)
   end
   except('v' .. told)
   -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
-  if starts_at and place - events ~= expected_place then except('p' .. format('%.0f', place - events)) end
+  if not starts_at then return end
+  if place - events ~= expected_place then except('p' .. format('%.0f', place - events)) end
   expected_place = place
 end
 

@@ -1,0 +1,149 @@
+// Documents of a projection in memory while they are folded, and what a commit writes of them.
+import { LRUCache } from 'lru-cache';
+import { DocumentTooLargeError, InvalidInputError } from '../errors.ts';
+import type { AnyProjection } from '../fold/projection.ts';
+import type { LogEvent } from '../log/entry.ts';
+import type { Connection } from '../redis/connection.ts';
+import { type DocumentWrite, readDocuments } from '../redis/scripts.ts';
+import { decodeDocument, encodeState, positionFields } from '../snapshot/document.ts';
+
+/** Bounds of what is folded and stored at once. */
+export const projectionLimits: Readonly<Record<'documentBytes' | 'cachedDocuments' | 'commitBytes', number>> = Object.freeze({
+  /** A document larger than this, encoded, stops its projection. */
+  documentBytes: 4_194_304,
+  /** Documents of one projection in one partition that a process keeps in memory. */
+  cachedDocuments: 50_000,
+  /** A commit is cut at about so much of changed documents, for Redis does nothing else meanwhile. */
+  commitBytes: 1_048_576,
+});
+
+/** A document as it is in memory: `state` undefined where there is none. */
+export interface CachedDocument {
+  readonly key: string;
+  state: unknown;
+  /** The names of its fields in Redis, so that those which go are removed. */
+  fields: readonly string[];
+  /** About how many characters it takes, encoded. */
+  size: number;
+  /** The last event folded into it. */
+  place: number;
+}
+
+/** Where a task's documents come from and go to. */
+export interface Documents {
+  /** The documents with these keys, from memory or from Redis. `settle` waits for the commit that is on its way. */
+  load(keys: ReadonlySet<string>, settle: () => Promise<void>): Promise<ReadonlyMap<string, CachedDocument>>;
+  /** Folds an event into one of them; whether that changed it. */
+  fold(document: CachedDocument, event: LogEvent): boolean;
+  /** Encodes what changed, at once; resolves with what the checkpoint's commit is to write along. Throws Unstorable. */
+  store(changed: ReadonlySet<CachedDocument>): Promise<readonly DocumentWrite[]>;
+  /** Told when a commit is done. */
+  committed(): Promise<void>;
+  /** Forgets all: `evolve` may have changed them in place, or somebody else may have stored newer ones. */
+  clear(): void;
+}
+
+/** A document cannot be stored, by an event that is not known yet. Internal: never reaches a caller. */
+export class Unstorable extends Error {}
+
+/** The fold of one event into one document, in memory. */
+export function foldInto(projection: AnyProjection, document: CachedDocument, { event, place }: LogEvent): void {
+  const state = projection.evolve(document.state ?? projection.initialState(), event);
+  if (state === undefined) throw new InvalidInputError('state that evolve returned', 'a state, or null to delete the document', state);
+  document.state = state ?? undefined;
+  document.place = place;
+}
+
+/** A document's state as fields. Throws Unstorable. */
+export function encodeDocument({ codec }: Connection, projection: AnyProjection, document: CachedDocument): readonly string[] {
+  try {
+    const fields = document.state === undefined ? [] : encodeState(codec, document.state);
+    document.size = sizeOf(fields);
+    const { documentBytes } = projectionLimits;
+    if (document.size > documentBytes) throw new DocumentTooLargeError(`${projection.name}@${projection.version}`, document.key, { bytes: document.size, bytesMax: documentBytes });
+    return fields;
+  } catch (cause) {
+    throw new Unstorable('a document cannot be stored', { cause });
+  }
+}
+
+/** The names in a list of fields and values in turn. */
+export function namesOf(fields: readonly string[]): readonly string[] {
+  return fields.filter((_, at) => at % 2 === 0);
+}
+
+/** Names that were there and are no more. */
+export function namesGone(before: readonly string[], now: readonly string[]): readonly string[] {
+  return before.length === 0 ? before : before.filter((name) => !now.includes(name));
+}
+
+export function sizeOf(fields: readonly string[]): number {
+  return fields.reduce((sum, field) => sum + field.length, 0);
+}
+
+/** Documents that lie in the partition of their events: they are stored by the script that moves the checkpoint. */
+export class LocalDocuments implements Documents {
+  readonly #connection: Connection;
+  readonly #projection: AnyProjection;
+  readonly #partition: number;
+  readonly #cache: LRUCache<string, CachedDocument> = new LRUCache({ max: projectionLimits.cachedDocuments });
+
+  constructor(connection: Connection, projection: AnyProjection, partition: number) {
+    this.#connection = connection;
+    this.#projection = projection;
+    this.#partition = partition;
+  }
+
+  async load(keys: ReadonlySet<string>, settle: () => Promise<void>): Promise<ReadonlyMap<string, CachedDocument>> {
+    const documents = new Map<string, CachedDocument>();
+    const missing: string[] = [];
+    for (const key of keys) {
+      const document = this.#cache.get(key);
+      if (document) documents.set(key, document);
+      else missing.push(key);
+    }
+    // What the cache has let go may be in the commit on its way, which another command could overtake.
+    if (missing.length > 0 && this.#cache.size >= projectionLimits.cachedDocuments) await settle();
+    const found = await readDocuments(this.#connection.port, missing.map((key) => this.#keyOf(key)));
+    for (const [index, key] of missing.entries()) {
+      const fields = found[index] ?? [];
+      const document = { key, state: decodeDocument(this.#connection.codec, fields).state, fields: namesOf(fields), size: sizeOf(fields), place: -1 };
+      documents.set(key, document);
+      this.#cache.set(key, document);
+    }
+    return documents;
+  }
+
+  fold(document: CachedDocument, event: LogEvent): boolean {
+    foldInto(this.#projection, document, event);
+    return true;
+  }
+
+  async store(changed: ReadonlySet<CachedDocument>): Promise<readonly DocumentWrite[]> {
+    return [...changed].map((document) => this.#write(document));
+  }
+
+  async committed(): Promise<void> {
+    // Everything was in the commit.
+  }
+
+  clear(): void {
+    this.#cache.clear();
+  }
+
+  #keyOf(key: string): string {
+    return this.#connection.keys.snapshot(this.#partition, this.#projection.name, this.#projection.version, key);
+  }
+
+  #write(document: CachedDocument): DocumentWrite {
+    const key = this.#keyOf(document.key);
+    const before = document.fields;
+    if (document.state === undefined) {
+      document.fields = [];
+      return { key, fields: undefined, removed: [] };
+    }
+    const fields = [...positionFields(document.place), ...encodeDocument(this.#connection, this.#projection, document)];
+    document.fields = namesOf(fields);
+    return { key, fields, removed: namesGone(before, document.fields) };
+  }
+}
