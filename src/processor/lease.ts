@@ -1,4 +1,4 @@
-// A lease on one checkpoint: who works, and from where. What counts is decided by the compare-and-set of each commit, not by it.
+// Leases on checkpoints say who works and from where, while the compare-and-set of each commit decides what counts.
 import { LogLostError, ProjectionChangedError } from '../errors.ts';
 import { checkMark, type Marked } from '../log/mark.ts';
 import { entryIdOf, packEntryId } from '../position.ts';

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidInputError, SourceFailedError } from '../errors.ts';
 import type { AnyEvent } from '../event.ts';
 import type { Imported, Source, SourceEntry } from '../fold/source.ts';
-import { appendLimits, prepareEvent } from '../log/append.ts';
+import { appendLimits, prepareEvent } from '../log/encode-event.ts';
 import { Waiter } from '../log/waiter.ts';
 import type { PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';

@@ -1,4 +1,4 @@
-// What an open store shares: the port, the settings, the keys, the codec and the writer. Both sides of the library meet only here.
+// What an open store shares (port, settings, keys, codec and writer), and the only place where both sides of the library meet.
 import { StoreClosedError } from '../errors.ts';
 import type { Codec } from '../codec.ts';
 import type { Keys } from './keys.ts';

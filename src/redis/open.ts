@@ -40,7 +40,7 @@ export interface ClientOptions extends Omit<StoreOptions, 'username' | 'password
 /** A connection, and what ends it. */
 export interface OpenConnection {
   readonly connection: Connection;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export async function openConnection(target: string | ClientOptions, options: StoreOptions): Promise<OpenConnection> {

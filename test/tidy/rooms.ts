@@ -8,6 +8,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['redis/'],
   ['log/'],
   ['snapshot/'],
+  ['execute.ts'],
   ['event-store.ts'],
   ['processor/'],
   ['inspect.ts'],
