@@ -36,9 +36,9 @@ export async function append(): Promise<void> {
   await store.append(stream, { type: 'Registered', data: { name: 'Duffy' } });
   // @ts-expect-error: a property too many
   await store.append(stream, { type: 'Renamed', data: { name: 'Daffy', age: 7 } });
-  // @ts-expect-error: one of several is wrong
   await store.append(stream, [
     { type: 'Renamed', data: { name: 'Daffy' } },
+    // @ts-expect-error: one of several is wrong
     { type: 'Renamed', data: {} },
   ]);
   // @ts-expect-error: no such expectation
