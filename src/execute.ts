@@ -149,7 +149,7 @@ class Execution<E extends AnyEvent, Command, State> {
       mayBeEmpty: true,
       ...(this.#options.idempotencyKey !== undefined && { digest: this.#digestOf(command) }),
     });
-    const appended = settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));
+    const appended = await settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));
     if (appended.isRepeated) return await this.#repeated(await this.#load(), { version: appended.streamVersions[0] ?? 0, count: events.length });
     const place = events.length === 0 ? loaded.place : splitPosition(appended.position).packed;
     const folded: FoldedState<State> = { state, version: appended.streamVersions[0] ?? 0, place, storedVersion: loaded.storedVersion };

@@ -5,10 +5,12 @@ import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName,
 import { type Position, positionOf } from '../position.ts';
 import type { MultiAppend, PreparedAppend, PreparedStream, WriteOutcome } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
-import type { RawEntry } from '../redis/scripts.ts';
+import { reading } from '../redis/public-error.ts';
+import { MISSED_EVENTS_MAX, type RawEntry, readStreams } from '../redis/scripts.ts';
 import { type Token, tokenOf } from '../token.ts';
 import { appendLimits, prepareEvent, sizeOf } from './encode-event.ts';
 import { decodeEntry } from './entry.ts';
+import { decodeAll, streamKeys } from './fold-stream.ts';
 
 /** What a stream has to be at: a version (0 is an empty one), no events, at least one, or whatever it is. */
 export type ExpectedVersion = number | 'no-stream' | 'stream-exists' | 'any';
@@ -202,7 +204,7 @@ export function digestOfText(text: string): string {
 }
 
 /** The result of an append, or the error that its outcome is. */
-export function settle(connection: Connection, request: Request, outcome: WriteOutcome): AppendAllResult {
+export function settle(connection: Connection, request: Request, outcome: WriteOutcome): AppendAllResult | Promise<AppendAllResult> {
   switch (outcome.kind) {
     case 'appended':
     case 'repeated':
@@ -225,17 +227,34 @@ function failedError(message: string): MillraceError {
   return new ServerRefusedError(message.split(' ')[0] ?? 'ERR', `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`);
 }
 
+type Conflict = WriteOutcome & { readonly kind: 'conflict' };
+
 /** A conflict with events that have the caller's own ids is this very append, made before. */
-function settleConflict(connection: Connection, request: Request, conflict: WriteOutcome & { readonly kind: 'conflict' }): AppendAllResult {
+function settleConflict(connection: Connection, request: Request, conflict: Conflict): AppendAllResult | Promise<AppendAllResult> {
   const asked = request.streams[conflict.stream];
   if (!asked) throw failedError('conflict on an unknown stream');
   const { category } = splitStreamName(asked.streamName);
   const missed = conflict.missed.map((entry: RawEntry) => decodeEntry(connection, { partition: request.partition, category }, entry));
-  const isRepeated = request.streams.length === 1 && asked.eventIds.length > 0 && asked.eventIds.every((id, index) => id !== undefined && missed[index]?.event.id === id);
-  const last = missed[asked.eventIds.length - 1];
-  if (isRepeated && last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated });
+  const { eventIds } = asked;
+  const mayBeRepeated = request.streams.length === 1 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
+  const last = mayBeRepeated ? missed[eventIds.length - 1] : undefined;
+  if (last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
   const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
-  throw new VersionConflictError({ streamName: asked.streamName, expectedVersion: asked.expected, actualVersion: conflict.actual, isGuard: false, missedEvents });
+  const error = new VersionConflictError({ streamName: asked.streamName, expectedVersion: asked.expected, actualVersion: conflict.actual, isGuard: false, missedEvents });
+  if (mayBeRepeated && missed.length === MISSED_EVENTS_MAX) return settleLongRepeat(connection, request, error);
+  throw error;
+}
+
+/** More events than come with a conflict, and those that came have the ids: whether the others do has to be read. */
+async function settleLongRepeat(connection: Connection, request: Request, conflict: VersionConflictError): Promise<AppendAllResult> {
+  const [{ eventIds } = { eventIds: [] }] = request.streams;
+  const stream = streamKeys(connection, conflict.streamName);
+  const start = (conflict.missedEvents as readonly RecordedEvent[])[0]?.streamVersion ?? 1;
+  const [part] = await reading('look for an earlier append', readStreams(connection.port, [{ ...stream, start: start - 1, stop: start + eventIds.length - 2 }]));
+  const stored = decodeAll(connection, stream, part?.entries ?? []);
+  const last = stored.at(-1);
+  if (!last || !eventIds.every((id, index) => stored[index]?.event.id === id)) throw conflict;
+  return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
 }
 
 function resultOf(
