@@ -25,7 +25,8 @@ async function main(interrupted: AbortSignal): Promise<void> {
   console.log(`The profile service answers at ${service.url}. Ctrl-C stops it.`);
   try {
     await feedWithProgress(service, interrupted);
-    console.log(await whatToTry(service));
+    await service.processor.runUntilCaughtUp({ signal: interrupted }); // what is printed next is answered in full
+    console.log(await whatToTry(service, engine.url));
     if (!interrupted.aborted) await once(interrupted, 'abort');
   } catch (error) {
     if (!interrupted.aborted) throw error;
@@ -87,7 +88,8 @@ async function feedWithProgress({ store }: Service, signal: AbortSignal): Promis
   }
 }
 
-async function whatToTry({ store, url }: Service): Promise<string> {
+async function whatToTry({ store, url }: Service, engineUrl: string): Promise<string> {
+  const { hostname, port } = new URL(engineUrl);
   let then = new Date();
   for await (const event of store.readStream(userUpdates.stream('duffy'), { limit: 1 })) then = event.recordedAt;
   return [
@@ -98,6 +100,9 @@ async function whatToTry({ store, url }: Service): Promise<string> {
     `  curl ${url}/users/duffy/history`,
     `  curl ${url}/users -H 'Content-Type: application/json' -H 'Idempotency-Key: first' -d '{"name":"Daffy","surname":"Duck"}'`,
     `  curl ${url}/users/duffy/rename -H 'Content-Type: application/json' -d '{"name":"Daffy"}'`,
-    `  curl ${url}/`,
+    '',
+    'Or as in the article, in another terminal (what it says of user 1 is to be seen at once):',
+    `  redis-cli -h ${hostname} -p ${port || 6379} XADD user_updates '*' user_id 1 command register name Duffy surename Duck`,
+    `  curl ${url}/users/1/profile`,
   ].join('\n');
 }

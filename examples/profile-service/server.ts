@@ -33,7 +33,7 @@ export function createApp(backend: Backend): Hono {
       throw new RequestError(413, `A body has at most ${BODY_BYTES_MAX} bytes.`, { connection: 'close' });
     },
   });
-  app.get('/', (c) => c.json({ routes: app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`) }));
+  app.get('/', (c) => c.json({ routes: routesOf(app) }));
   app.get('/progress', async (c) => c.json(await backend.progress()));
   app.get('/users/:id/profile', async (c) => c.json(await profileOf(backend, c)));
   app.get('/users/:id/history', async (c) => await history(backend, c));
@@ -45,6 +45,11 @@ export function createApp(backend: Backend): Hono {
   app.notFound(({ req }) => problemResponse(new RequestError(404, `There is nothing at ${req.path}. GET / lists what there is.`)));
   app.onError((error) => problemResponse(error));
   return app;
+}
+
+/** Each once: what only looks at requests on their way is no route of its own. */
+function routesOf(app: Hono): string[] {
+  return [...new Set(app.routes.filter(({ method }) => method !== 'ALL').map(({ method, path }) => `${method} ${path}`))];
 }
 
 function refuseOtherMethods(app: Hono): void {
@@ -96,7 +101,8 @@ async function history({ store }: Backend, c: Context): Promise<Response> {
   const id = c.req.param('id') ?? '';
   const { after, limit } = historyQuery.parse(queryOf(c));
   const { events, next } = await historyOf(store, id, { after, limit });
-  const link = next === undefined ? null : `${c.req.path}?${new URLSearchParams({ after: next, limit: String(limit) })}`;
+  const query = new URLSearchParams({ after: next ?? '', limit: String(limit) });
+  const link = next === undefined ? null : `${c.req.path}?${query.toString()}`;
   return c.json({ id, events, next: link }, 200, link === null ? {} : { link: `<${link}>; rel="next"` });
 }
 

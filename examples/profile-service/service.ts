@@ -45,7 +45,10 @@ export async function startService(engineUrl: string, options: ServiceOptions = 
     const app = createApp({ store, snapshots: new SnapshotStore(store), progress: () => progressOf(processor) });
     const server = await listen(app, port, host);
     processor.start();
-    const close = async (): Promise<void> => await closeServer(server).finally(end);
+    const close = async (): Promise<void> => {
+      await closeServer(server);
+      await end();
+    };
     return { store, processor, url: `http://localhost:${(server.address() as AddressInfo).port}`, close, [Symbol.asyncDispose]: close };
   } catch (error) {
     await end();
@@ -77,7 +80,7 @@ async function listen(app: Hono, port: number, host: string): Promise<Server> {
 }
 
 /** How long requests under way may take when the service ends. */
-const LAST_REQUESTS_MS_MAX = 3_000;
+const LAST_REQUESTS_MS_MAX = 2_000;
 
 async function closeServer(server: Server): Promise<void> {
   const closed = once(server, 'close');
