@@ -5,7 +5,7 @@ import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Connection } from '../redis/connection.ts';
 import { type DocumentWrite, readDocuments } from '../redis/scripts.ts';
-import { decodeDocument, encodeState, positionFields } from '../snapshot/document.ts';
+import { decodeDocument, encodeState, placeOfDocument, positionFields } from '../snapshot/document.ts';
 
 /** Bounds of what is folded and stored at once. */
 export const projectionLimits: Readonly<Record<'documentBytes' | 'cachedDocuments' | 'commitBytes', number>> = Object.freeze({
@@ -107,7 +107,8 @@ export class LocalDocuments implements Documents {
     const found = await readDocuments(this.#connection.port, missing.map((key) => this.#keyOf(key)));
     for (const [index, key] of missing.entries()) {
       const fields = found[index] ?? [];
-      const document = { key, state: decodeDocument(this.#connection.codec, fields).state, fields: namesOf(fields), size: sizeOf(fields), place: -1 };
+      const decoded = decodeDocument<unknown>(this.#connection.codec, fields);
+      const document = { key, state: decoded.state, fields: namesOf(fields), size: sizeOf(fields), place: placeOfDocument(decoded) };
       documents.set(key, document);
       this.#cache.set(key, document);
     }

@@ -34,36 +34,51 @@ export function checkpointText(place: number): string {
   return place < 0 ? '' : entryIdOf(place);
 }
 
-/**
- * Takes or prolongs the leases of one partition. The result says of each what is wrong with it, if something is, and the shortest
- * time until one that another process holds runs out.
- */
-export async function holdLeases(connection: Connection, partition: number, leased: readonly Leased[], options: LeaseOptions): Promise<{ failures: ReadonlyMap<Leased, Error>; otherMs: number }> {
-  const replies = await acquireLeases(
-    connection.port,
-    leased.map(({ checkpointKey, reads }) => ({ key: checkpointKey, reads })),
-    options,
-  );
-  const failures = new Map<Leased, Error>();
-  let otherMs = options.leaseMs;
-  for (const [index, each] of leased.entries()) {
-    const reply = replies[index] as LeaseReply;
-    if (reply.status === 'other') otherMs = Math.min(otherMs, reply.remainingMs);
-    const failure = await takeReply(connection, partition, each, reply);
-    if (failure) failures.set(each, failure);
-  }
-  return { failures, otherMs };
+/** How the leases of a partition are after they were taken, or not. */
+export interface HeldLeases {
+  /** What is wrong with each, where something is. */
+  readonly failures: ReadonlyMap<Leased, Error>;
+  /** The shortest time until one runs out that another process holds, in milliseconds; undefined where none does. */
+  readonly otherMs: number | undefined;
+  /** That other process. */
+  readonly otherOwner: string | undefined;
+  /** Whether another process asks for one that is held. */
+  readonly isWanted: boolean;
 }
 
-async function takeReply(connection: Connection, partition: number, leased: Leased, reply: LeaseReply): Promise<Error | undefined> {
+/** Takes or prolongs the leases of one partition. */
+export async function holdLeases(connection: Connection, partition: number, leased: readonly Leased[], options: LeaseOptions): Promise<HeldLeases> {
+  // A commit may be told while the leases are asked for; what was known before that must be there.
+  const known = leased.map(({ lastKnown }) => lastKnown);
+  const checkpoints = leased.map(({ checkpointKey, reads }) => ({ key: checkpointKey, reads }));
+  const replies = await acquireLeases(connection.port, checkpoints, options);
+  const failures = new Map<Leased, Error>();
+  for (const [index, each] of leased.entries()) {
+    const failure = await takeReply(connection, partition, each, { reply: replies[index] as LeaseReply, lastKnown: known[index] });
+    if (failure) failures.set(each, failure);
+  }
+  const others = replies.filter((reply) => reply.status === 'other');
+  return {
+    failures,
+    otherMs: others.length === 0 ? undefined : Math.min(...others.map(({ remainingMs }) => remainingMs)),
+    otherOwner: others[0]?.owner,
+    isWanted: replies.some((reply) => reply.status === 'held' && reply.wantedBy !== ''),
+  };
+}
+
+async function takeReply(
+  connection: Connection,
+  partition: number,
+  leased: Leased,
+  { reply, lastKnown }: { readonly reply: LeaseReply; readonly lastKnown: Checkpoint | undefined },
+): Promise<Error | undefined> {
   if (reply.status !== 'held') {
     leased.checkpoint = undefined;
     return reply.status === 'changed' ? changedError(leased, reply.reads) : undefined;
   }
   const checkpoint: Checkpoint = { epoch: reply.epoch, place: reply.position === '' ? -1 : packEntryId(reply.position), seen: reply.seen, mark: reply.event };
-  const { lastKnown } = leased;
-  if (leased.checkpoint?.epoch === checkpoint.epoch) return undefined; // only prolonged: what is under way counts on
   if (lastKnown && wentBack(checkpoint, lastKnown)) return wentBackError(leased, checkpoint, lastKnown);
+  if (leased.checkpoint?.epoch === checkpoint.epoch) return undefined; // only prolonged: what is under way counts on
   leased.checkpoint = checkpoint;
   leased.lastKnown = checkpoint;
   try {
@@ -96,14 +111,11 @@ function wentBackError({ name, checkpointKey }: Leased, found: Checkpoint, known
   );
 }
 
-/** Gives leases back, so that another process may take them at once. */
-export async function giveBack(connection: Connection, leased: readonly Leased[], owner: string): Promise<void> {
+/** Gives leases back, so that another process may take them at once; with `keptMs` only one that asked, for so long. */
+export async function giveBack(connection: Connection, leased: readonly Leased[], owner: string, keptMs = 0): Promise<void> {
   const held = leased.filter(({ checkpoint }) => checkpoint !== undefined);
   if (held.length === 0) return;
-  await releaseLeases(
-    connection.port,
-    held.map(({ checkpointKey }) => checkpointKey),
-    owner,
-  );
+  const keys = held.map(({ checkpointKey }) => checkpointKey);
+  await releaseLeases(connection.port, keys, owner, keptMs);
   for (const each of held) each.checkpoint = undefined;
 }

@@ -5,17 +5,26 @@ import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/
 import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
+import { askForLeases } from '../redis/scripts.ts';
 import { giveBack, holdLeases } from './lease.ts';
 import { type Batch, LeaseLost, type ProjectionTask } from './projection-task.ts';
+import type { Share } from './share.ts';
 
 export interface LoopOptions {
   readonly owner: string;
   readonly leaseMs: number;
+  readonly share: Share;
   /** Told when a projection stops in this partition; the others go on. */
   readonly onFailure: (task: ProjectionTask, error: unknown) => void;
 }
 
 const PAUSE_WITHOUT_SERVER_MS = 200;
+const HOLD_AGAIN_MS_MIN = 10;
+
+/** Often enough that a lease does not run out under a process that lives, and that one who asks for its share is heard soon. */
+function holdIntervalMs(leaseMs: number): number {
+  return Math.min(leaseMs / 3, 1_000);
+}
 
 /** Projections that stand at the same place of the log, and so read it together. */
 interface Group {
@@ -40,8 +49,7 @@ export class PartitionLoop {
   readonly #stopping: AbortController = new AbortController();
   #ahead: Ahead[] = [];
   #count = FIRST_PAGE_COUNT;
-  #heldAt = Number.NEGATIVE_INFINITY;
-  #otherMs = 0;
+  #holdAt = Number.NEGATIVE_INFINITY;
   #run: Promise<void> | undefined;
 
   constructor(connection: Connection, partition: number, tasks: readonly ProjectionTask[], options: LoopOptions) {
@@ -64,7 +72,7 @@ export class PartitionLoop {
   }
 
   async #loop(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
+    while (!this.#stopping.signal.aborted && !this.#connection.closed.aborted) {
       try {
         await this.#hold();
         if (!(await this.#pass())) await this.#wait();
@@ -80,26 +88,42 @@ export class PartitionLoop {
   async #recover(error: unknown): Promise<void> {
     for (const task of this.#tasks) task.letGo();
     this.#ahead = [];
-    this.#heldAt = Number.NEGATIVE_INFINITY;
+    this.#holdAt = Number.NEGATIVE_INFINITY;
     if (!isPassing(error) && !(error instanceof LeaseLost)) for (const task of this.#tasks) this.#fail(task, error);
     await this.#sleep(PAUSE_WITHOUT_SERVER_MS);
   }
 
-  /** Commits prolong the leases; this does where there was none for a third of their length, and tries those that others hold. */
+  /** Prolongs the leases while there is time, takes those that are free, and gives them up where another process asks for its share. */
   async #hold(): Promise<void> {
     const now = performance.now();
     const tasks = this.#tasks.filter(({ failure }) => failure === undefined);
-    const isAllHeld = tasks.every(({ checkpoint }) => checkpoint !== undefined);
-    const isDue = now - this.#heldAt >= Math.min(this.#options.leaseMs / 3, isAllHeld ? Number.POSITIVE_INFINITY : this.#otherMs);
-    if (tasks.length === 0 || !isDue) return;
-    this.#heldAt = now;
-    const { failures, otherMs } = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
-    this.#otherMs = otherMs;
+    if (tasks.length === 0 || now < this.#holdAt) return;
+    const intervalMs = holdIntervalMs(this.#options.leaseMs);
+    const { failures, otherMs = intervalMs, otherOwner, isWanted } = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
+    this.#holdAt = now + Math.min(intervalMs, Math.max(HOLD_AGAIN_MS_MIN, otherMs));
     for (const task of tasks) {
       const failure = failures.get(task);
       if (failure) this.#fail(task, failure);
       else if (!task.checkpoint) task.letGo();
     }
+    if (isWanted) await this.#giveAway();
+    else await this.#claimShare(tasks, otherOwner);
+  }
+
+  /** To whoever asked, for whom they are kept a while; should it be gone, anybody takes them. */
+  async #giveAway(): Promise<void> {
+    await this.#settleAll();
+    await giveBack(this.#connection, this.#tasks, this.#options.owner, this.#options.leaseMs);
+    for (const task of this.#tasks) task.letGo();
+    this.#options.share.note(this.#partition, undefined);
+  }
+
+  async #claimShare(tasks: readonly ProjectionTask[], otherOwner: string | undefined): Promise<void> {
+    const { owner, share } = this.#options;
+    const isMine = tasks.some(({ checkpoint }) => checkpoint !== undefined);
+    share.note(this.#partition, isMine ? owner : otherOwner);
+    if (isMine || otherOwner === undefined || !share.asksFor(this.#partition)) return;
+    await askForLeases(this.#connection.port, tasks.map(({ checkpointKey }) => checkpointKey), { owner, from: otherOwner });
   }
 
   /** One page for each place where projections stand; whether any of them had something to read. */
@@ -137,7 +161,7 @@ export class PartitionLoop {
     const batch = batchOf(page, next);
     if (!batch) return false;
     if (batch.through === page.through && !page.isEnd) this.#readAhead(group, page.through);
-    await Promise.all(group.tasks.map((task) => this.#fold(task, batch)));
+    await allSettled(group.tasks.map((task) => this.#fold(task, batch)));
     return true;
   }
 
@@ -146,10 +170,17 @@ export class PartitionLoop {
     const text = categories.join(',');
     const ahead = this.#ahead.find((each) => each.place === place && each.categories === text);
     this.#ahead = this.#ahead.filter((each) => each !== ahead);
-    const page = ahead?.page ?? readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
+    const page = this.#readPage(categories, place, ahead?.page);
     const [read] = await Promise.all([page, checkMark(this.#connection, this.#partition, { place, mark })]);
     this.#count = nextPageCount(this.#count, read);
     return read;
+  }
+
+  /** Where a page that was read ahead ends, there may be more by now, before the place where others stand: it is no end any more. */
+  async #readPage(categories: readonly string[], after: number, ahead: Promise<Page> | undefined): Promise<Page> {
+    const page = await ahead;
+    if (page && page.events.length > 0) return { ...page, isEnd: false };
+    return await readForward(this.#connection, this.#partition, categories, { after, count: this.#count });
   }
 
   /** The next page is on its way while this one is folded. */
@@ -168,7 +199,7 @@ export class PartitionLoop {
       await this.#stopTask(only, error);
       return false;
     }
-    const alone = await Promise.all(group.tasks.map((task) => this.#advance({ ...group, tasks: [task] }, next)));
+    const alone = await allSettled(group.tasks.map((task) => this.#advance({ ...group, tasks: [task] }, next)));
     return alone.includes(true);
   }
 
@@ -184,7 +215,7 @@ export class PartitionLoop {
 
   #loseLease(task: ProjectionTask): void {
     task.letGo();
-    this.#heldAt = Number.NEGATIVE_INFINITY; // look at once who has it, or whether the checkpoint is gone
+    this.#holdAt = Number.NEGATIVE_INFINITY; // look at once who has it, or whether the checkpoint is gone
   }
 
   /** Gives the lease back, for another process may have code that can. */
@@ -213,9 +244,10 @@ export class PartitionLoop {
   async #wait(): Promise<void> {
     await this.#settleAllOrThrow();
     const held = this.#tasks.filter(({ checkpoint }) => checkpoint !== undefined);
-    if (held.length === 0) return await this.#sleep(Math.min(this.#options.leaseMs / 3, Math.max(10, this.#otherMs)));
+    const untilHold = Math.max(1, this.#holdAt - performance.now());
+    if (held.length === 0) return await this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)));
     const place = Math.max(...held.map((task) => task.checkpoint?.place ?? -1));
-    await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(held), place));
+    await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(held), place), untilHold);
   }
 
   async #settleAllOrThrow(): Promise<void> {
@@ -232,6 +264,12 @@ export class PartitionLoop {
   async #sleep(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
+}
+
+/** Throws what the first one came to, but only when all are done: none goes on in the background with what is void by then. */
+async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  await Promise.allSettled(promises);
+  return await Promise.all(promises);
 }
 
 function categoriesOf(tasks: readonly ProjectionTask[]): readonly string[] {

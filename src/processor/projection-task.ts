@@ -1,5 +1,5 @@
 // Folds one projection in one partition: documents in memory, and commits that store them with the checkpoint.
-import { ProjectionFailedError } from '../errors.ts';
+import { LogLostError, ProjectionFailedError, show } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { type Marked, markOf } from '../log/mark.ts';
@@ -43,6 +43,8 @@ export class ProjectionTask implements Leased {
   readonly #options: TaskOptions;
   readonly #documents: Documents;
   #underWay: Promise<void> = Promise.resolve();
+  /** What a document that is new is taken to grow to: as much as those of the last commit, on average. */
+  #sizeOfNew = 0;
 
   constructor(connection: Connection, projection: AnyProjection, partition: number, options: TaskOptions) {
     this.#connection = connection;
@@ -100,7 +102,8 @@ export class ProjectionTask implements Leased {
     const events = batch.events.filter((each) => each.place > place && each.place < failing);
     const last = events.at(-1);
     if (!last) return;
-    await this.#foldEvents({ events, through: last.place, mark: markOf(last.event) });
+    // May meet an earlier event that fails for another reason: that one is told then.
+    await this.fold({ events, through: last.place, mark: markOf(last.event) });
     await this.settle();
   }
 
@@ -108,6 +111,7 @@ export class ProjectionTask implements Leased {
     const mine = events.filter(({ event }) => this.categories.has(categoryOf(event.streamName)));
     const keys = mine.map((logEvent) => this.#failingWith(logEvent, () => this.projection.keys(logEvent.event)));
     const documents = await this.#documents.load(new Set(keys.flat()), () => this.settle());
+    await this.#checkPlaces(documents.values());
     let changed = new Set<CachedDocument>();
     let [size, counted] = [0, 0];
     for (const [index, logEvent] of mine.entries()) {
@@ -120,6 +124,17 @@ export class ProjectionTask implements Leased {
     }
     const isDone = counted === 0 && this.checkpoint?.place === through;
     if (!isDone) await this.#commit(changed, counted, { place: through, mark });
+  }
+
+  /** One script stores documents and checkpoint: the next owner's did, or this checkpoint is not the one that belongs to the documents. */
+  async #checkPlaces(documents: Iterable<CachedDocument>): Promise<void> {
+    const { checkpoint, checkpointKey } = this;
+    if (!checkpoint) throw new LeaseLost();
+    for (const document of documents) {
+      if (document.place <= checkpoint.place) continue;
+      const epoch = await this.#connection.port.send(checkpointKey, ['HGET', checkpointKey, 'epoch']);
+      throw epoch === checkpoint.epoch ? aheadError(this, checkpoint, document) : new LeaseLost();
+    }
   }
 
   #failingWith<T>({ event }: LogEvent, run: () => T): T {
@@ -135,7 +150,7 @@ export class ProjectionTask implements Leased {
     let size = 0;
     for (const document of documents) {
       if (!document || !this.#documents.fold(document, logEvent)) continue;
-      if (!changed.has(document)) size += document.size + SIZE_OF_CHANGE;
+      if (!changed.has(document)) size += (document.size || this.#sizeOfNew) + SIZE_OF_CHANGE;
       changed.add(document);
     }
     return size;
@@ -144,6 +159,7 @@ export class ProjectionTask implements Leased {
   /** Encodes what changed at once, for the next fold may change it in place, and sends it behind the commit before. */
   async #commit(changed: ReadonlySet<CachedDocument>, counted: number, to: Marked): Promise<void> {
     const writes = this.#documents.store(changed);
+    if (changed.size > 0) this.#sizeOfNew = [...changed].reduce((sum, { size }) => sum + size, 0) / changed.size;
     await Promise.all([writes, this.settle()]);
     const documents = await writes;
     const from = this.checkpoint;
@@ -171,6 +187,13 @@ export class ProjectionTask implements Leased {
 
 /** What a changed document takes beside its fields: its key and the position. */
 const SIZE_OF_CHANGE = 100;
+
+function aheadError({ name, checkpointKey }: ProjectionTask, { place }: Checkpoint, document: CachedDocument): LogLostError {
+  return new LogLostError(
+    `Document ${show(document.key)} of projection ${name} holds events up to ${checkpointText(document.place)}, and the checkpoint in ${checkpointKey} stands at ${checkpointText(place) || 'the beginning'}: ` +
+      'it was deleted, or is an older one. Nothing was folded, for events would have counted twice. Restore the checkpoint; or, to fold from the beginning, delete the documents too or raise the version of the projection.',
+  );
+}
 
 function categoryOf(streamName: string): string {
   return streamName.slice(0, streamName.indexOf(':'));

@@ -79,11 +79,11 @@ export class SourceLoop {
   }
 
   async #loop(): Promise<void> {
-    while (!this.#stopping.signal.aborted && this.failure === undefined) {
+    while (!this.#stopping.signal.aborted && !this.#connection.closed.aborted && this.failure === undefined) {
       try {
         await this.#hold();
         if (this.#marks.length === 0) await this.#sleep(Math.min(this.#options.leaseMs / 3, Math.max(10, this.#otherMs)));
-        else if (!(await this.#importSome())) await this.#waiter.wait([{ key: this.source.key, lastId: this.#lastTaken() }]);
+        else if (!(await this.#importSome())) await this.#waiter.wait([{ key: this.source.key, lastId: this.#lastTaken() }], this.#options.leaseMs / 3);
       } catch (error) {
         await this.#recover(error);
       }

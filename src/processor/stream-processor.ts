@@ -6,11 +6,12 @@ import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readHead } from '../log/page.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
-import { isPassing, reading } from '../redis/public-error.ts';
+import { isPassing, publicError, reading } from '../redis/public-error.ts';
 import { hasReached } from '../snapshot/reached.ts';
 import { PartitionLoop } from './partition-loop.ts';
 import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
 import { ProjectionTask } from './projection-task.ts';
+import { Share } from './share.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
 
 /** What a processor runs. */
@@ -82,11 +83,13 @@ export class StreamProcessor {
     this.#isStarted = true;
     const { leaseMs = LEASE_MS, sources = [] } = this.#options;
     const owner = this.#owner;
+    const share = new Share(owner);
     this.#loops = this.#partitions().map((partition) => {
       const tasks = this.#tasks.filter((task) => task.partition === partition);
       return new PartitionLoop(this.#connection, partition, tasks, {
         owner,
         leaseMs,
+        share,
         onFailure: (task, error) => this.#tell('failed', { projection: task.projection.name, partition, error }),
       });
     });
@@ -151,7 +154,7 @@ export class StreamProcessor {
 
   #tell<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
     const listeners: ReadonlySet<Listener<Name>> = this.#listeners[name];
-    for (const listener of listeners) listener(event);
+    for (const listener of listeners) callSafely(() => listener(event));
     if (name === 'failed' && listeners.size === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
   }
 
@@ -191,7 +194,7 @@ export class StreamProcessor {
         return await read();
       } catch (error) {
         this.#throwFailure();
-        if (!isPassing(error)) throw error;
+        if (!isPassing(error)) throw publicError('see how far the processor is', error);
         await delay(POLL_MS);
       }
     }
@@ -201,6 +204,15 @@ export class StreamProcessor {
     const failures = [...this.#tasks, ...this.#sourceLoops].map(({ failure }) => failure);
     const failure = failures.find((each) => each !== undefined);
     if (failure !== undefined) throw failure as Error;
+  }
+}
+
+/** A listener that throws is no reason to stop folding. */
+function callSafely(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    process.emitWarning(error instanceof Error ? error : String(error));
   }
 }
 

@@ -19,6 +19,7 @@ const scripts = {
   readFresh: load('read-fresh'),
   acquireLeases: load('acquire-leases'),
   releaseLeases: load('release-leases'),
+  askForLeases: load('ask-for-leases'),
   commit: load('commit'),
   commitDocument: load('commit-document'),
   removeTombstone: load('remove-tombstone'),
@@ -113,8 +114,8 @@ export async function readFresh(
 
 /** What trying to take a lease gave. `position` is an entry id, or '' at the beginning. */
 export type LeaseReply =
-  | { readonly status: 'held'; readonly epoch: string; readonly position: string; readonly seen: number; readonly event: string }
-  | { readonly status: 'other'; readonly remainingMs: number }
+  | { readonly status: 'held'; readonly epoch: string; readonly position: string; readonly seen: number; readonly event: string; readonly wantedBy: string }
+  | { readonly status: 'other'; readonly remainingMs: number; readonly owner: string }
   | { readonly status: 'changed'; readonly reads: string };
 
 export async function acquireLeases(
@@ -128,19 +129,25 @@ export async function acquireLeases(
 }
 
 function leaseReply([status, ...rest]: [string, ...(string | number)[]]): LeaseReply {
-  if (status === 'other') return { status, remainingMs: Number(rest[0]) };
+  if (status === 'other') return { status, remainingMs: Number(rest[0]), owner: String(rest[1]) };
   if (status === 'changed') return { status, reads: String(rest[0]) };
-  const [epoch, position, seen, event] = rest;
-  return { status: 'held', epoch: String(epoch), position: String(position), seen: Number(seen), event: String(event) };
+  const [epoch, position, seen, event, wantedBy] = rest;
+  return { status: 'held', epoch: String(epoch), position: String(position), seen: Number(seen), event: String(event), wantedBy: String(wantedBy) };
 }
 
-export async function releaseLeases(port: RedisPort, keys: readonly string[], owner: string): Promise<number> {
-  return Number(await run(port, scripts.releaseLeases, keys, [owner]));
+/** Gives leases back; with `keptMs` only to whoever asked for them, for so long. */
+export async function releaseLeases(port: RedisPort, keys: readonly string[], owner: string, keptMs = 0): Promise<number> {
+  return Number(await run(port, scripts.releaseLeases, keys, [owner, String(keptMs)]));
 }
 
 /** The documents of one partition, each as its fields and values in turn; empty where there is none. */
 export async function readDocuments(port: RedisPort, keys: readonly string[]): Promise<readonly (readonly string[])[]> {
   return keys.length === 0 ? [] : await run<string[][]>(port, scripts.readDocuments, keys, []);
+}
+
+/** Asks the owner of leases for them. */
+export async function askForLeases(port: RedisPort, keys: readonly string[], { owner, from }: { readonly owner: string; readonly from: string }): Promise<void> {
+  await run(port, scripts.askForLeases, keys, [owner, from]);
 }
 
 /** A document to store: fields with values in turn, fields to remove; or `undefined` to delete it. */

@@ -1,12 +1,18 @@
 #!lua flags=allow-oom
--- Gives leases back, those that the owner still holds, so that another may take them at once.
+-- Gives leases back, those that the owner still holds: to whoever asked for them, or to anybody at once.
 -- KEYS  the checkpoints
--- ARGV  1 owner
+-- ARGV  1 owner   2 for how long, in ms, they are kept for whoever asked; 0 for anybody
 -- Reply how many were given back
+local owner, kept_ms = ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local released = 0
 for _, key in ipairs(KEYS) do
-  if redis.call('HGET', key, 'owner') == ARGV[1] then
-    redis.call('HSET', key, 'owner', '', 'deadline', 0)
+  local is = redis.call('HMGET', key, 'owner', 'wanted')
+  if is[1] == owner then
+    local deadline = kept_ms > 0 and is[2] and now + kept_ms or 0
+    redis.call('HSET', key, 'owner', '', 'deadline', string.format('%.0f', deadline))
+    if deadline == 0 then redis.call('HDEL', key, 'wanted') end
     released = released + 1
   end
 end
