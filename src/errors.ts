@@ -15,17 +15,60 @@ export abstract class MillraceError extends Error {
 
 /** Whether `error` is one of this library's, in any copy of the package; with `code`, whether it is that one. */
 export function isMillraceError(error: unknown, code?: string): error is MillraceError {
-  return error instanceof Error && MILLRACE_ERROR in error && (code === undefined || (error as { code?: unknown }).code === code);
+  return typeof error === 'object' && error !== null && MILLRACE_ERROR in error && (code === undefined || (error as { code?: unknown }).code === code);
 }
+
+/** What was found, told in words, where the value itself must not or need not be shown. */
+export class InWords {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+const SHOWN_MAX = 80;
 
 /** Shows a value in a message: short, on one line, whatever it is. */
 export function show(value: unknown): string {
-  if (typeof value === 'string') return value.length > 80 ? `${JSON.stringify(value.slice(0, 60))}… (${value.length} characters)` : JSON.stringify(value);
-  if (typeof value === 'bigint') return `the BigInt ${value}n`;
-  if (typeof value === 'function') return `a function (${value.name || 'anonymous'})`;
+  switch (typeof value) {
+    case 'string':
+      return value.length > SHOWN_MAX ? `${quoted(value.slice(0, 60))}… (${value.length} characters)` : quoted(value);
+    case 'bigint':
+      return shortened(`the BigInt ${value}n`);
+    case 'symbol':
+      return shortened(String(value));
+    case 'function':
+      return `a function (${nameOf(value) || 'anonymous'})`;
+    case 'object':
+      return showObject(value);
+    default:
+      return Object.is(value, -0) ? '-0' : String(value);
+  }
+}
+
+function showObject(value: object | null): string {
+  if (value === null) return 'null';
+  if (value instanceof InWords) return value.text;
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return `an object (${value.constructor?.name ?? 'without prototype'})`;
-  return Object.is(value, -0) ? '-0' : String(value);
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `the Date ${value.toISOString()}`;
+  const prototype = Object.getPrototypeOf(value) as { constructor?: unknown } | null;
+  return `an object (${prototype === null ? 'without prototype' : nameOf(prototype.constructor)})`;
+}
+
+/** A class may have a static property `name` that is anything. */
+function nameOf(named: unknown): string {
+  const name: unknown = typeof named === 'function' ? named.name : undefined;
+  return typeof name === 'string' ? shortened(name) : 'anonymous';
+}
+
+function shortened(text: string): string {
+  return text.length > SHOWN_MAX ? `${text.slice(0, 60)}… (${text.length} characters)` : text;
+}
+
+/** As JSON has it, and what moves a terminal's cursor or turns the direction of writing escaped too. */
+function quoted(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** What was given cannot be used. Nothing was written. */
@@ -33,6 +76,7 @@ export class InvalidInputError extends MillraceError {
   readonly code = 'invalid-input';
   readonly what: string;
   readonly expected: string;
+  /** What was given, as the message shows it. */
   readonly found: string;
 
   constructor(what: string, expected: string, found: unknown, options?: ErrorOptions) {

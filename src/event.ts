@@ -53,11 +53,11 @@ export type StreamName<E extends AnyEvent = AnyEvent> = string & { readonly [eve
 export const NAME_BYTES_MAX = 512;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
-const FORBIDDEN_IN_NAME = /[\s\u0000-\u001f\u007f{}]/u;
+const FORBIDDEN_IN_NAME = /[\s\u0000-\u001f\u007f-\u009f{}]/u;
 
 /** Throws InvalidInputError unless `text` may be (a part of) a name: no white space, control character, brace, lone surrogate, not `__proto__`. */
 export function assertName(what: string, text: unknown, alsoForbidden = ''): asserts text is string {
-  const expected = `1 to ${NAME_BYTES_MAX} bytes without white space, control characters, braces${alsoForbidden && ` or any of ${alsoForbidden}`}`;
+  const expected = `well-formed text of 1 to ${NAME_BYTES_MAX} bytes, without white space, control characters, braces${alsoForbidden && ` or any of ${alsoForbidden}`}, and not __proto__`;
   if (typeof text !== 'string') throw new InvalidInputError(what, expected, text);
   const isTooLong = text.length > NAME_BYTES_MAX || Buffer.byteLength(text) > NAME_BYTES_MAX;
   const isForbidden = isTooLong || FORBIDDEN_IN_NAME.test(text) || [...alsoForbidden].some((character) => text.includes(character));

@@ -4,8 +4,8 @@ import { InvalidInputError, PartitionMismatchError } from './errors.ts';
 declare const position: unique symbol;
 
 /**
- * Where an event stands in its partition's log: the Redis Stream entry id (`1577650357114-0`), and behind an `@` the
- * partition where that is not the first (`1577650357114-0@3`). Opaque: compare with `comparePositions`, never as text.
+ * Where an event stands in its partition's log: the Redis Stream entry id (`1767225600000-0`), and behind an `@` the
+ * partition where that is not the first (`1767225600000-0@3`). Opaque: compare with `comparePositions`, never as text.
  */
 export type Position = string & { readonly [position]: true };
 
@@ -15,7 +15,7 @@ export const EPOCH_MS = 1_735_689_600_000;
 /** Entries of one millisecond that the packing tells apart; the append script carries the next one over. */
 export const SEQUENCES_PER_MS = 4_096;
 
-const POSITION = /^(\d{1,15})-(\d{1,15})(?:@([1-9]\d{0,4}))?$/;
+const POSITION = /^([1-9]\d{0,14})-(0|[1-9]\d{0,3})(?:@([1-9]\d{0,4}))?$/;
 
 /** Orders two positions of one partition: negative, zero or positive. Throws PartitionMismatchError across partitions. */
 export function comparePositions(a: Position, b: Position): number {
@@ -32,13 +32,19 @@ export function parsePosition(text: string): Position {
   return text as Position;
 }
 
-/** A position as numbers: its partition, and its place as one exact, ordered number. */
+/** A position as numbers: its partition, and its place as one exact, ordered number. Throws InvalidInputError when it is none. */
 export function splitPosition(text: unknown): { partition: number; packed: number } {
+  const place = placeIn(text);
+  if (!place) throw new InvalidInputError('position', 'a position as an event carries it, like "1767225600000-0"', text);
+  return place;
+}
+
+/** The same of what may be no position at all: undefined then. */
+export function placeIn(text: unknown): { partition: number; packed: number } | undefined {
   const match = typeof text === 'string' ? POSITION.exec(text) : null;
-  const packed = match ? (Number(match[1]) - EPOCH_MS) * SEQUENCES_PER_MS + Number(match[2]) : Number.NaN;
-  if (!match || Number(match[2]) >= SEQUENCES_PER_MS || packed < 0 || !Number.isSafeInteger(packed)) {
-    throw new InvalidInputError('position', 'a position as an event carries it, like "1577650357114-0"', text);
-  }
+  if (!match) return undefined;
+  const [sequence, packed] = [Number(match[2]), (Number(match[1]) - EPOCH_MS) * SEQUENCES_PER_MS + Number(match[2])];
+  if (sequence >= SEQUENCES_PER_MS || packed < 0 || !Number.isSafeInteger(packed)) return undefined;
   return { partition: Number(match[3] ?? 0), packed };
 }
 
@@ -52,7 +58,7 @@ export function packEntryId(id: string): number {
   const dash = id.indexOf('-');
   const sequence = Number(id.slice(dash + 1));
   const packed = (Number(id.slice(0, dash)) - EPOCH_MS) * SEQUENCES_PER_MS + sequence;
-  return dash > 0 && sequence < SEQUENCES_PER_MS && packed >= 0 ? packed : Number.NaN;
+  return dash > 0 && sequence < SEQUENCES_PER_MS && packed >= 0 && Number.isSafeInteger(packed) ? packed : Number.NaN;
 }
 
 /** About where an entry stands that the append script did not write. */

@@ -1,6 +1,6 @@
 // Cursors and tokens: texts that carry positions of several partitions, out to a caller and back.
 import { InvalidInputError } from './errors.ts';
-import { positionOf, splitPosition } from './position.ts';
+import { placeIn, positionOf } from './position.ts';
 
 declare const cursor: unique symbol;
 declare const token: unique symbol;
@@ -26,8 +26,9 @@ export function cursorOf(places: Places): Cursor {
 
 /** Throws InvalidInputError for a text that is no cursor. */
 export function placesOfCursor(text: string): Places {
-  if (!isCursor(text)) throw new InvalidInputError('cursor', 'a cursor that an iterator gave', text);
-  return placesOf(text.split('.').slice(1));
+  const places = isCursor(text) ? placesOf(text.split('.').slice(1)) : undefined;
+  if (!places) throw new InvalidInputError('cursor', 'the cursor of a reader, as it was given', text);
+  return places;
 }
 
 export function tokenOf(storeId: string, places: Places): Token {
@@ -37,8 +38,9 @@ export function tokenOf(storeId: string, places: Places): Token {
 /** Throws InvalidInputError for a text that is no token. */
 export function splitToken(text: string): { storeId: string; places: Places } {
   const [storeId, ...positions] = typeof text === 'string' ? text.split('.') : [];
-  if (storeId === undefined || !/^[\w-]{8,64}$/.test(storeId)) throw new InvalidInputError('token', 'a token that an append returned', text);
-  return { storeId, places: placesOf(positions) };
+  const places = storeId !== undefined && /^[\w-]{8,64}$/.test(storeId) ? placesOf(positions) : undefined;
+  if (storeId === undefined || !places) throw new InvalidInputError('token', 'a token that an append returned, as it was given', text);
+  return { storeId, places };
 }
 
 /**
@@ -60,6 +62,13 @@ function positionsOf(places: Places): string[] {
   return [...places].filter(([, packed]) => packed >= 0).sort(([a], [b]) => a - b).map(([partition, packed]) => positionOf(partition, packed));
 }
 
-function placesOf(positions: readonly string[]): Places {
-  return new Map(positions.map((text) => splitPosition(text)).map(({ partition, packed }) => [partition, packed]));
+/** Undefined where one of them is no position, or two are of the same partition. */
+function placesOf(positions: readonly string[]): Places | undefined {
+  const places = new Map<number, number>();
+  for (const text of positions) {
+    const place = placeIn(text);
+    if (!place || places.has(place.partition)) return undefined;
+    places.set(place.partition, place.packed);
+  }
+  return places;
 }

@@ -8,7 +8,7 @@ import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { MISSED_EVENTS_MAX, type RawEntry, readStreams } from '../redis/scripts.ts';
 import { type Token, tokenOf } from '../token.ts';
-import { appendLimits, prepareEvent, sizeOf } from './encode-event.ts';
+import { appendLimits, bytesUpTo, prepareEvent } from './encode-event.ts';
 import { decodeEntry } from './entry.ts';
 import { decodeAll, streamKeys } from './fold-stream.ts';
 
@@ -96,7 +96,7 @@ export interface PrepareOptions extends AppendAllOptions {
 export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
   const { guards = [], idempotencyKey, metadata } = options;
   if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
-  if (parts.length + guards.length > appendLimits.streamsOfAnAppend) throw new InvalidInputError('append', `at most ${appendLimits.streamsOfAnAppend} streams`, parts.length + guards.length);
+  if (parts.length + guards.length > appendLimits.streamsOfAnAppend) throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', parts.length + guards.length);
   const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
   const bytes = checkSize(streams);
   const partition = commonPartition(connection, [...streams.map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)]);
@@ -146,25 +146,28 @@ function prepareStream(connection: Connection, part: StreamAppend, { metadata, m
   const { category } = splitStreamName(part.stream);
   const events = Array.isArray(part.events) ? (part.events as readonly AnyEvent[]) : [part.events as AnyEvent];
   if (events.length === 0 && !mayBeEmpty) throw new InvalidInputError('events', 'at least one event', events);
+  // Before they are encoded: a million of them would take their time.
+  if (events.length > appendLimits.eventsOfAnAppend) throw tooMuch(appendLimits.eventsOfAnAppend, 'events at once', events.length);
+  const { expectedVersion = 'any' } = part;
   return {
     category,
     streamName: part.stream,
-    expected: expectedText(part.expectedVersion ?? 'any'),
+    expected: expectedText(expectedVersion),
     events: events.map((event) => prepareEvent(connection, event, metadata)),
   };
 }
 
 function checkSize(streams: readonly PreparedStream[]): number {
-  let bytes = 0;
-  let count = 0;
-  for (const { events } of streams) {
-    count += events.length;
-    for (const event of events) bytes += sizeOf(event);
-  }
   const { eventsOfAnAppend, bytesOfAnAppend } = appendLimits;
-  if (count > eventsOfAnAppend) throw new InvalidInputError('append', `at most ${eventsOfAnAppend} events at once`, count);
-  if (bytes > bytesOfAnAppend) throw new InvalidInputError('append', `at most ${bytesOfAnAppend} bytes at once`, bytes);
+  const events = streams.length === 1 ? (streams[0]?.events ?? []) : streams.flatMap((stream) => stream.events);
+  const bytes = bytesUpTo(bytesOfAnAppend, events);
+  if (events.length > eventsOfAnAppend) throw tooMuch(eventsOfAnAppend, 'events at once', events.length);
+  if (bytes > bytesOfAnAppend) throw tooMuch(bytesOfAnAppend, 'bytes at once', bytes);
   return bytes;
+}
+
+function tooMuch(most: number, what: string, found: number): InvalidInputError {
+  return new InvalidInputError('append', `at most ${most} ${what}; make several appends of it`, found);
 }
 
 /** An expected version as the append script reads it. Throws InvalidInputError for what is none. */

@@ -1,6 +1,6 @@
 // Checks an event and encodes it for the log.
-import { assertNoLoneSurrogate, type Codec } from '../codec.ts';
-import { InvalidInputError, show } from '../errors.ts';
+import { assertNoLoneSurrogate, type Codec, encodeAs } from '../codec.ts';
+import { InvalidInputError, InWords, show } from '../errors.ts';
 import type { AnyEvent, EventMetadata } from '../event.ts';
 import type { PreparedEvent } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -21,38 +21,59 @@ export const appendLimits: Readonly<Record<'eventBytes' | 'eventsOfAnAppend' | '
 /** Checks and encodes one event. Throws InvalidInputError. */
 export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: EventMetadata | undefined): PreparedEvent {
   if (typeof event !== 'object' || event === null) throw new InvalidInputError('event', 'an object with type and data', event);
-  assertText('event type', event.type);
-  const data = codec.encode(event.data);
-  assertNoLoneSurrogate(data);
+  const { type, id } = event;
+  assertText('event type', type);
+  const data = encodeText(codec, () => `data of event ${show(type)}`, event.data);
   const extras: string[] = [];
-  if (event.id !== undefined) {
-    assertText('event id', event.id);
-    extras.push('event-id', event.id);
+  if (id !== undefined) {
+    assertText('event id', id);
+    extras.push('event-id', id);
   }
-  const metadata = shared === undefined ? event.metadata : { ...shared, ...event.metadata };
-  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', encodeMetadata(codec, metadata));
-  const bytes = sizeOf({ type: event.type, data, extras });
-  if (bytes > appendLimits.eventBytes) throw new InvalidInputError(`event of type ${show(event.type)}`, `at most ${appendLimits.eventBytes} bytes of data and metadata`, bytes);
-  return { type: event.type, data, extras };
+  const metadata = joinMetadata(shared, event.metadata);
+  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', encodeText(codec, () => `metadata of event ${show(type)}`, metadata));
+  const prepared: PreparedEvent = { type, data, extras };
+  const { eventBytes } = appendLimits;
+  const bytes = bytesUpTo(eventBytes, [prepared]);
+  if (bytes > eventBytes) throw new InvalidInputError(`event ${show(type)}`, `at most ${eventBytes} bytes of data and metadata, encoded`, new InWords(`${bytes} bytes`));
+  return prepared;
 }
 
-function encodeMetadata(codec: Codec, metadata: EventMetadata): string {
-  const text = codec.encode(metadata);
-  assertNoLoneSurrogate(text);
+function encodeText(codec: Codec, what: () => string, value: unknown): string {
+  const text = encodeAs(codec, what, value);
+  assertNoLoneSurrogate(what, text);
   return text;
+}
+
+function joinMetadata(shared: EventMetadata | undefined, own: EventMetadata | undefined): EventMetadata | undefined {
+  for (const metadata of [shared, own]) {
+    const isMetadata = metadata === undefined || (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata));
+    if (!isMetadata) throw new InvalidInputError('metadata', 'a plain object', metadata);
+  }
+  return shared === undefined ? own : { ...shared, ...own };
 }
 
 const TEXT_MAX = 512;
 
 function assertText(what: string, text: unknown): asserts text is string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
-  const isText = typeof text === 'string' && text !== '' && text.length <= TEXT_MAX && text.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(text);
-  if (!isText || text === '__proto__') throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters without control characters`, text);
+  const isText = typeof text === 'string' && text !== '' && text.length <= TEXT_MAX && text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
+  if (!isText || text === '__proto__') throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters, without control characters, and not __proto__`, text);
 }
 
-/** About how many bytes an event takes, and exactly where that matters: a text's UTF-8 bytes are at most three times its length. */
-export function sizeOf({ type, data, extras }: PreparedEvent): number {
-  let bytes = type.length + (data.length * 3 > appendLimits.eventBytes ? Buffer.byteLength(data) : data.length);
-  for (const extra of extras) bytes += Buffer.byteLength(extra);
-  return bytes;
+/**
+ * How many UTF-8 bytes some events take, exactly where it could be more than `limit`; otherwise about. A text's bytes are at most three
+ * times its length, so few need counting.
+ */
+export function bytesUpTo(limit: number, events: readonly PreparedEvent[]): number {
+  const length = sumOf(events, (text) => text.length);
+  return length * 3 > limit ? sumOf(events, (text) => Buffer.byteLength(text)) : length;
+}
+
+function sumOf(events: readonly PreparedEvent[], sizeOf: (text: string) => number): number {
+  let sum = 0;
+  for (const { type, data, extras } of events) {
+    sum += sizeOf(type) + sizeOf(data);
+    for (const extra of extras) sum += sizeOf(extra);
+  }
+  return sum;
 }

@@ -23,6 +23,7 @@ interface Extras {
   at?: number;
 }
 
+const OUR_FIELDS: readonly string[] = ['type', 'id', 'version', 'data'];
 const NO_METADATA: EventMetadata = Object.freeze({});
 const NO_EXTRAS: Extras = Object.freeze({});
 
@@ -53,15 +54,32 @@ function hasOurFields(fields: readonly string[]): boolean {
 
 function extrasOf(connection: Connection, log: LogOf, entry: RawEntry): Extras {
   const extras: Extras = {};
+  const seen = new Set(OUR_FIELDS);
   const [, fields] = entry;
   for (let i = 8; i < fields.length; i += 2) {
-    const value = fields[i + 1] as string;
-    if (fields[i] === 'event-id') extras.id = value;
-    else if (fields[i] === 'metadata') extras.metadata = decode(connection, log, entry, value) as EventMetadata;
-    else if (fields[i] === 'at') extras.at = Number(value);
+    const [name, value] = [fields[i] as string, fields[i + 1] as string];
+    if (seen.has(name)) throw corrupt(connection, log, entry, `the field ${name} once`);
+    seen.add(name);
+    if (name === 'event-id') extras.id = value;
+    else if (name === 'metadata') extras.metadata = decodeMetadata(connection, log, entry, value);
+    else if (name === 'at') extras.at = timeIn(connection, log, entry, value);
     // Other fields are of a later version of this library, which only adds what an older one may pass over.
   }
   return extras;
+}
+
+function decodeMetadata(connection: Connection, log: LogOf, entry: RawEntry, text: string): EventMetadata {
+  const metadata = decode(connection, log, entry, text);
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw corrupt(connection, log, entry, 'an object in the field metadata');
+  return metadata as EventMetadata;
+}
+
+/** The last time that a Date can be. */
+const TIME_MAX_MS = 8.64e15;
+
+function timeIn(connection: Connection, log: LogOf, entry: RawEntry, text: string): number {
+  if (!/^-?\d{1,16}$/.test(text) || Math.abs(Number(text)) > TIME_MAX_MS) throw corrupt(connection, log, entry, 'a time in milliseconds in the field at');
+  return Number(text);
 }
 
 function decode(connection: Connection, log: LogOf, entry: RawEntry, text: string): unknown {
@@ -72,6 +90,8 @@ function decode(connection: Connection, log: LogOf, entry: RawEntry, text: strin
   }
 }
 
-function corrupt({ keys }: Connection, { partition, category }: LogOf, [entryId, fields]: RawEntry): CorruptEntryError {
-  return new CorruptEntryError(keys.log(partition, category), entryId, 'the fields type, id, version and data, in this order, and an id that append gave', fields.join(' '));
+const EXPECTED = 'the fields type, id, version and data, in this order, and an id that append gave';
+
+function corrupt({ keys }: Connection, { partition, category }: LogOf, [entryId, fields]: RawEntry, expected: string = EXPECTED): CorruptEntryError {
+  return new CorruptEntryError(keys.log(partition, category), entryId, expected, fields.join(' '));
 }

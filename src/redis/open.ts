@@ -1,14 +1,14 @@
 // Opens what a store shares: checks the server, reads or writes the store's settings, and makes its keys and its writer.
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { type Codec, jsonCodec } from '../codec.ts';
-import { StoreClosedError, StoreMismatchError } from '../errors.ts';
+import { checkedCodec, type Codec, jsonCodec } from '../codec.ts';
+import { InvalidInputError, InWords, StoreClosedError, StoreMismatchError } from '../errors.ts';
 import { openPort, type RedisClient } from './client.ts';
 import type { Connection } from './connection.ts';
 import { assertNamespace, assertPartitions, Keys, settingsKey } from './keys.ts';
 import type { ConnectOptions, RedisPort } from './port.ts';
 import { publicError } from './public-error.ts';
-import { openStore } from './scripts.ts';
+import { openStore, type StoredSettings } from './scripts.ts';
 import { checkServer } from './server.ts';
 import { Writer } from './writer.ts';
 
@@ -45,9 +45,9 @@ export interface OpenConnection {
 
 export async function openConnection(target: string | ClientOptions, options: StoreOptions): Promise<OpenConnection> {
   const given: StoreOptions = typeof target === 'string' ? options : target;
-  const { namespace = 'millrace', partitions, codec = jsonCodec, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
-  assertNamespace(namespace);
-  if (partitions !== undefined) assertPartitions(partitions);
+  checkOptions(target, given);
+  const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
+  const codec = checkedCodec(given.codec === undefined ? jsonCodec : given.codec);
   const port = await openPort(typeof target === 'string' ? { ...options, url: target } : { client: target.client, timeoutMs });
   try {
     await checkServer(port);
@@ -64,6 +64,22 @@ export async function openConnection(target: string | ClientOptions, options: St
   }
 }
 
+/** Whatever can be told before a server is asked. */
+function checkOptions(target: unknown, options: StoreOptions | null | undefined): void {
+  const isTarget = typeof target === 'string' || (typeof target === 'object' && target !== null);
+  if (!isTarget) throw new InvalidInputError('argument of connect', 'a Redis URL, or options with a client', target);
+  if (typeof options !== 'object' || options === null) throw new InvalidInputError('options of connect', 'an object', options);
+  const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs = 1, library = 'node-redis', username = '', password = '' } = options;
+  assertNamespace(namespace);
+  if (partitions !== undefined) assertPartitions(partitions);
+  if (typeof timeoutMs !== 'number') throw new InvalidInputError('option timeoutMs', 'a number of milliseconds', timeoutMs);
+  if (!Number.isSafeInteger(writerTtlMs) || writerTtlMs < 1) throw new InvalidInputError('option writerTtlMs', 'a whole number of milliseconds from 1', writerTtlMs);
+  if (library !== 'node-redis' && library !== 'ioredis') throw new InvalidInputError('option library', "'node-redis' or 'ioredis'", library);
+  if (typeof username !== 'string') throw new InvalidInputError('option username', 'a text', username);
+  // Never shown, whatever it is.
+  if (typeof password !== 'string') throw new InvalidInputError('option password', 'a text', new InWords(`something else (${typeof password})`));
+}
+
 async function closeAll(port: RedisPort, writer: Writer, closing: AbortController): Promise<void> {
   if (closing.signal.aborted) return;
   closing.abort(new StoreClosedError());
@@ -74,9 +90,7 @@ async function closeAll(port: RedisPort, writer: Writer, closing: AbortControlle
 async function settingsOf(port: RedisPort, namespace: string, partitions: number | undefined): Promise<{ id: string; partitions: number }> {
   const key = settingsKey(namespace);
   const stored = await openStore(port, key, { id: randomBytes(9).toString('base64url'), partitions, layout: LAYOUT });
-  if (stored.layout !== LAYOUT) {
-    throw new StoreMismatchError(`Expected layout ${LAYOUT} in ${key}, found ${stored.layout}: a newer version of millrace wrote this store. Nothing was written. Update millrace.`);
-  }
+  checkLayout(key, stored);
   if (partitions !== undefined && partitions !== stored.partitions) {
     throw new StoreMismatchError(
       `Expected ${partitions} partitions, found a store with ${stored.partitions} in ${key}. Nothing was written. ` +
@@ -84,4 +98,17 @@ async function settingsOf(port: RedisPort, namespace: string, partitions: number
     );
   }
   return { id: stored.id, partitions: stored.partitions };
+}
+
+function checkLayout(key: string, { id, partitions, layout }: StoredSettings): void {
+  if (layout > LAYOUT) {
+    throw new StoreMismatchError(
+      `Expected layout ${LAYOUT} in ${key}, found ${layout}: a newer version of millrace wrote this store. Nothing was written. Update millrace, or use another namespace.`,
+    );
+  }
+  const isStore = typeof id === 'string' && layout === LAYOUT && Number.isSafeInteger(partitions) && partitions >= 1;
+  if (isStore) return;
+  throw new StoreMismatchError(
+    `Expected the settings of a store in ${key} (id, partitions and layout), found something else there. Nothing was written. Look at it with HGETALL ${key}; use another namespace, or restore it from a backup.`,
+  );
 }

@@ -20,7 +20,7 @@ export async function checkServer(port: RedisPort): Promise<void> {
   const policy = info.get('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction') {
     throw new UnsuitableServerError(
-      `Expected maxmemory-policy noeviction, found ${policy}: when memory runs out, such a server deletes events. Nothing was written. ` +
+      `Expected maxmemory-policy noeviction, found ${policy}: when memory runs out, such a server deletes keys of the store. Nothing was written. ` +
         'Set it with CONFIG SET maxmemory-policy noeviction (and in redis.conf), or use a server of its own for the store.',
     );
   }
