@@ -59,7 +59,7 @@ function mergeForward(connection: Connection, partition: number, parts: readonly
 /** The page before `before`, newest first. All of it lies before a place that was issued, so it cannot change while it is read. */
 export async function readBackward(connection: Connection, partition: number, categories: readonly string[], { before, count }: { readonly before: number; readonly count: number }): Promise<Page> {
   if (categories.length === 0 || before <= 0) return { events: [], through: 0, isEnd: true, size: 0 };
-  const from = entryIdOf(before - 1);
+  const from = `(${entryIdOf(before)}`;
   const decoded = await Promise.all(
     categories.map(async (category) => {
       const key = connection.keys.log(partition, category);

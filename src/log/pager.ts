@@ -96,12 +96,16 @@ function forwardReader(connection: Connection, { partition, categories }: Select
 
 const PAUSE_WITHOUT_SERVER_MS = 200;
 
+/** Who follows everything cannot be woken by a category that is not there yet, and looks for one so often. */
+const WAIT_FOR_CATEGORIES_MS = 250;
+
 /** From behind `after` on without an end. Waits out lost connections; throws LogLostError where the log is no longer the one that was read. */
 export class EndlessPager implements Pager {
   readonly partition: number;
   readonly #connection: Connection;
   readonly #read: (after: number, count: number) => Promise<{ page: Page; categories: readonly string[] }>;
   readonly #waiter: Waiter;
+  readonly #waitMs: number | undefined;
   #place: number;
   #mark = '';
   #count = FIRST_PAGE_COUNT;
@@ -112,6 +116,7 @@ export class EndlessPager implements Pager {
     this.#connection = connection;
     this.#read = forwardReader(connection, selection);
     this.#waiter = new Waiter(connection);
+    this.#waitMs = selection.categories ? undefined : WAIT_FOR_CATEGORIES_MS;
     this.#place = after;
   }
 
@@ -141,7 +146,7 @@ export class EndlessPager implements Pager {
     ]);
     const last = page.events.at(-1);
     if (!last) {
-      await this.#waiter.wait(watchedLogs(this.#connection, this.partition, categories, this.#place));
+      await this.#waiter.wait(watchedLogs(this.#connection, this.partition, categories, this.#place), this.#waitMs);
       return undefined;
     }
     this.#place = page.through;

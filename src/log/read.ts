@@ -1,7 +1,7 @@
 // Reads: from where a caller says, over a stream, categories or everything, and without an end for a subscription.
 import { InvalidInputError } from '../errors.ts';
-import { type AnyEvent, type RecordedEvent, splitStreamName } from '../event.ts';
-import { packTime, type Position, splitPosition } from '../position.ts';
+import { type AnyEvent, assertCategoryName, type RecordedEvent, splitStreamName } from '../event.ts';
+import { packTime, placeIn, type Position } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { type Cursor, isCursor, placesOfCursor } from '../token.ts';
@@ -41,9 +41,11 @@ export interface SubscribeOptions {
 
 /** Reads categories, or all of them. */
 export function readLog<E extends AnyEvent>(connection: Connection, categories: readonly string[] | undefined, options: ReadOptions): EventReader<E> {
-  const { from, direction = 'forward', limit, signal } = options;
+  const { direction = 'forward', limit, signal } = options;
   checkReadOptions(options);
-  const places = placesFrom(connection, from ?? (direction === 'forward' ? 'start' : 'end'), direction);
+  const { from = direction === 'forward' ? 'start' : 'end' } = options;
+  checkCategories(categories);
+  const places = placesFrom(connection, from, direction);
   const pagers = [...places].map(([partition, place]) => {
     if (direction === 'forward') return forwardPager(connection, { partition, categories }, place);
     return backwardPager(connection, { partition, categories }, place === BEYOND ? undefined : place);
@@ -55,21 +57,24 @@ export function readLog<E extends AnyEvent>(connection: Connection, categories: 
 export async function subscribeLog<E extends AnyEvent>(connection: Connection, categories: readonly string[] | undefined, options: SubscribeOptions): Promise<EventReader<E>> {
   const { from = 'start', signal } = options;
   signal?.throwIfAborted();
-  const places = from === 'now' ? await headsOf(connection) : placesFrom(connection, from, 'forward');
+  checkCategories(categories);
+  if ((from as unknown) === 'end') throw new InvalidInputError('from', "'start', 'now', a cursor, a Date, or with one partition a position", from);
+  const places = await placesToFollow(connection, from);
   const pagers = [...places].map(([partition, place]) => new EndlessPager(connection, { partition, categories }, place));
   return new EventReader(pagers, { doing: 'follow the log', from: places, direction: 'forward', isEndless: true, signal, closed: connection.closed, filter: timeFilter(from, 'forward') });
 }
 
 /** Reads one stream. */
 export function readStream<E extends AnyEvent>(connection: Connection, streamName: string, options: ReadStreamOptions): EventReader<E> {
-  const { from, direction = 'forward', limit, signal } = options;
+  const { direction = 'forward', limit, signal } = options;
   checkReadOptions(options);
+  const { from = direction === 'forward' ? 'start' : 'end' } = options;
   const { category, id } = splitStreamName(streamName);
   const partition = connection.keys.partitionOf(id);
   const readerOptions: ReaderOptions = { doing: `read the stream ${streamName}`, from: new Map(), direction, isEndless: false, limit, signal, closed: connection.closed, filter: timeFilter(from, direction) };
   let pager: Pager | undefined;
   const next = async (): Promise<Page | undefined> => {
-    const start = pager ? 0 : await streamStart(connection, { partition, streamName }, from ?? (direction === 'forward' ? 'start' : 'end'), direction);
+    const start = pager ? 0 : await streamStart(connection, { partition, streamName }, from, direction);
     pager ??= streamPager(connection, { partition, category, streamName, from: start, direction });
     return await pager.next();
   };
@@ -79,6 +84,21 @@ export function readStream<E extends AnyEvent>(connection: Connection, streamNam
 function checkReadOptions({ direction = 'forward', limit }: Pick<ReadOptions, 'direction' | 'limit'>): void {
   if (direction !== 'forward' && direction !== 'backward') throw new InvalidInputError('direction', "'forward' or 'backward'", direction);
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) throw new InvalidInputError('limit', 'a whole number from 0', limit);
+}
+
+/** A time may lie ahead: what comes until then is read too, and passed over. A place that is ahead stays so: the log was lost. */
+async function placesToFollow(connection: Connection, from: NonNullable<SubscribeOptions['from']>): Promise<Map<number, number>> {
+  if (from === 'now') return await headsOf(connection);
+  const places = placesFrom(connection, from, 'forward');
+  if (!(from instanceof Date)) return places;
+  const heads = await headsOf(connection);
+  return new Map([...places].map(([partition, place]) => [partition, Math.min(place, heads.get(partition) ?? -1)]));
+}
+
+/** None would be read from what is no category, for ever. */
+function checkCategories(categories: readonly string[] | undefined): void {
+  if (categories?.length === 0) throw new InvalidInputError('categories', 'at least one category, or none given for all of them', categories);
+  for (const name of categories ?? []) assertCategoryName(name);
 }
 
 const BEYOND = Number.MAX_SAFE_INTEGER;
@@ -101,9 +121,10 @@ function placesFrom({ keys }: Connection, from: ReadFrom, direction: 'forward' |
 }
 
 function placeOfPosition(partitions: number, from: Position): [number, number] {
-  const { partition, packed } = splitPosition(from);
+  const place = placeIn(from);
+  if (!place) throw new InvalidInputError('from', "'start', 'end' (of a subscription 'now'), a cursor, a Date, or with one partition a position", from);
   if (partitions > 1) throw new InvalidInputError('from', `a cursor, since one position says nothing of the other ${partitions - 1} partitions`, from);
-  return [partition, packed];
+  return [place.partition, place.packed];
 }
 
 function checkTime(time: Date): void {
@@ -145,9 +166,10 @@ async function streamStart(
 }
 
 function placeInPartition(from: string, partition: number): number {
-  const split = splitPosition(from);
-  if (split.partition !== partition) throw new InvalidInputError('from', `a position in partition ${partition}, where this stream lies`, from);
-  return split.packed;
+  const place = placeIn(from);
+  if (!place) throw new InvalidInputError('from', "a version, 'start', 'end', a position or a Date", from);
+  if (place.partition !== partition) throw new InvalidInputError('from', `a position in partition ${partition}, where this stream lies`, from);
+  return place.packed;
 }
 
 async function lengthOf({ port }: Connection, key: string): Promise<number> {

@@ -1,12 +1,13 @@
 // Waits until something may be new in a partition's logs: a blocking read that only wakes, on a connection of its own.
 import { setTimeout as delay } from 'node:timers/promises';
+import { StoreClosedError } from '../errors.ts';
 import { entryIdOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { RedisPort } from '../redis/port.ts';
 
 /** A blocking read ends by itself after this, for one whose connection went silent would wait for ever. */
 const BLOCK_MS = 2_000;
-/** How long after BLOCK_MS the connection is taken for dead and replaced. */
+/** How long after that the connection is taken for dead and replaced. */
 const GRACE_MS = 1_500;
 const PAUSE_AFTER_FAILURE_MS = 100;
 
@@ -31,13 +32,13 @@ export class Waiter {
     this.#connection = connection;
   }
 
-  /** Resolves when one of the keys got an entry, after about two seconds, or once `close` was called. */
-  async wait(watched: readonly Watched[]): Promise<void> {
+  /** Resolves when one of the keys got an entry, after `mostMs` (by default two seconds), or once `close` was called. */
+  async wait(watched: readonly Watched[], mostMs: number = BLOCK_MS): Promise<void> {
     if (this.#isClosed) return;
     if (watched.length === 0) return await delay(PAUSE_AFTER_FAILURE_MS);
     try {
-      this.#port ??= await this.#connection.port.dedicated();
-      await this.#block(this.#port, watched);
+      this.#port ??= await this.#open();
+      await this.#block(this.#port, watched, Math.max(1, Math.min(BLOCK_MS, Math.floor(mostMs))));
     } catch {
       await this.#replace();
     }
@@ -49,12 +50,20 @@ export class Waiter {
     await this.#port?.close();
   }
 
-  async #block(port: RedisPort, watched: readonly Watched[]): Promise<void> {
+  async #open(): Promise<RedisPort> {
+    const port = await this.#connection.port.dedicated();
+    if (!this.#isClosed) return port;
+    // Closed while the connection was made: nobody else knows of it.
+    await port.close();
+    throw new StoreClosedError();
+  }
+
+  async #block(port: RedisPort, watched: readonly Watched[], blockMs: number): Promise<void> {
     const keys = watched.map(({ key }) => key);
-    const command = ['XREAD', 'COUNT', '1', 'BLOCK', String(BLOCK_MS), 'STREAMS', ...keys, ...watched.map(({ lastId }) => lastId)];
+    const command = ['XREAD', 'COUNT', '1', 'BLOCK', String(blockMs), 'STREAMS', ...keys, ...watched.map(({ lastId }) => lastId)];
     let watchdog: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      watchdog = setTimeout(() => reject(new Error('silence')), BLOCK_MS + GRACE_MS);
+      watchdog = setTimeout(() => reject(new Error('silence')), blockMs + GRACE_MS);
     });
     try {
       await Promise.race([port.send(keys[0], command), silence]);
