@@ -111,11 +111,13 @@ function wentBackError({ name, checkpointKey }: Leased, found: Checkpoint, known
   );
 }
 
-/** Gives leases back, so that another process may take them at once; with `keptMs` only one that asked, for so long. */
+/**
+ * Gives leases back, so that another process may take them at once; with `keptMs` only one that asked, for so long. It also takes back
+ * what this process asked for.
+ */
 export async function giveBack(connection: Connection, leased: readonly Leased[], owner: string, keptMs = 0): Promise<void> {
-  const held = leased.filter(({ checkpoint }) => checkpoint !== undefined);
-  if (held.length === 0) return;
-  const keys = held.map(({ checkpointKey }) => checkpointKey);
+  if (leased.length === 0) return;
+  const keys = leased.map(({ checkpointKey }) => checkpointKey);
   await releaseLeases(connection.port, keys, owner, keptMs);
-  for (const each of held) each.checkpoint = undefined;
+  for (const each of leased) each.checkpoint = undefined;
 }

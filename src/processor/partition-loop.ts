@@ -20,6 +20,8 @@ export interface LoopOptions {
 
 const PAUSE_WITHOUT_SERVER_MS = 200;
 const HOLD_AGAIN_MS_MIN = 10;
+/** How long a lease is kept for whoever asked for it, in turns of looking. */
+const TURNS_KEPT = 3;
 
 /** Often enough that a lease does not run out under a process that lives, and that one who asks for its share is heard soon. */
 function holdIntervalMs(leaseMs: number): number {
@@ -113,7 +115,7 @@ export class PartitionLoop {
   /** To whoever asked, for whom they are kept a while; should it be gone, anybody takes them. */
   async #giveAway(): Promise<void> {
     await this.#settleAll();
-    await giveBack(this.#connection, this.#tasks, this.#options.owner, this.#options.leaseMs);
+    await giveBack(this.#connection, this.#tasks, this.#options.owner, TURNS_KEPT * holdIntervalMs(this.#options.leaseMs));
     for (const task of this.#tasks) task.letGo();
     this.#options.share.note(this.#partition, undefined);
   }

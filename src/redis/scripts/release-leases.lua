@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- Gives leases back, those that the owner still holds: to whoever asked for them, or to anybody at once.
+-- Gives leases back, those that the owner still holds: to whoever asked for them, or to anybody at once. What the owner itself asked
+-- for, or is kept for it, it asks for no longer.
 -- KEYS  the checkpoints
 -- ARGV  1 owner   2 for how long, in ms, they are kept for whoever asked; 0 for anybody
 -- Reply how many were given back
@@ -14,6 +15,8 @@ for _, key in ipairs(KEYS) do
     redis.call('HSET', key, 'owner', '', 'deadline', string.format('%.0f', deadline))
     if deadline == 0 then redis.call('HDEL', key, 'wanted') end
     released = released + 1
+  elseif is[2] == owner then
+    redis.call('HDEL', key, 'wanted')
   end
 end
 return released
