@@ -58,11 +58,12 @@ describe('projections that run together', () => {
     const behind = projection({
       name: 'behind',
       categories: [notes],
-      initialState: () => 0,
-      evolve: (count, event) => {
+      key: (event) => {
         if (event.streamVersion === 100) late.push(store.append(notes.stream('1'), note(1)), store.append(marks.stream('1'), note(1)));
-        return count + 1;
+        return '1';
       },
+      initialState: () => 0,
+      evolve: (count) => count + 1,
     });
     await project(store, ahead, behind);
     await Promise.all(late);
