@@ -126,6 +126,7 @@ describe('the end of a subscription', () => {
     const before = proxy.connections;
     await collect(await through.subscribe(), 3);
     await expect.poll(() => proxy.connections).toBe(before);
+    proxy.shape({ delayMs: 3 }); // so that it ends at every step of the way to a connection
     for (const turns of range(0, 9)) {
       const subscription = await through.subscribe({ from: 'now' });
       const next = subscription.next();
@@ -133,6 +134,8 @@ describe('the end of a subscription', () => {
       await subscription.return();
       expect((await next).done).toBe(true);
     }
+    proxy.shape({});
+    await expect.poll(() => proxy.connections).toBe(before);
     const controller = new AbortController();
     const waiting = (await through.subscribe({ signal: controller.signal, from: 'now' })).next();
     await expect.poll(() => proxy.connections).toBe(before + 1);
