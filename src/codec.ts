@@ -127,7 +127,9 @@ function encodeChecked(codec: Codec, value: unknown): string {
   } catch (error) {
     if (isMillraceError(error)) throw error;
     const says = error instanceof Error ? error.message : show(error);
-    throw new InvalidInputError('value', 'what the codec of this store can encode', new InWords(`${show(value)}, at which it threw: ${says}`), { cause: error });
+    throw new InvalidInputError('value', 'what the codec of this store can encode', new InWords(`${show(value)}, at which it threw: ${says}`), {
+      cause: error,
+    });
   }
   if (typeof text !== 'string') throw new InvalidInputError('codec', 'one whose encode returns a text', text);
   // A lone surrogate that JSON.stringify did not escape would come back as another character.
@@ -154,5 +156,9 @@ export function assertNoLoneSurrogate(what: () => string, text: string): void {
   const escaped = /(?<!\\)(?:\\\\)*\\ud[89a-f]/.exec(text);
   if (!escaped && text.isWellFormed()) return;
   const end = escaped ? escaped.index + escaped[0].length + 2 : 40;
-  throw new InvalidInputError(what(), 'well-formed text (no lone surrogate)', new InWords(`…${text.slice(Math.max(0, end - 40), end).toWellFormed()}…`));
+  throw new InvalidInputError(
+    what(),
+    'well-formed text (no lone surrogate)',
+    new InWords(`…${text.slice(Math.max(0, end - 40), end).toWellFormed()}…`),
+  );
 }

@@ -15,7 +15,9 @@ export abstract class MillraceError extends Error {
 
 /** Whether `error` is one of this library's, in any copy of the package; with `code`, whether it is that one. */
 export function isMillraceError(error: unknown, code?: string): error is MillraceError {
-  return typeof error === 'object' && error !== null && MILLRACE_ERROR in error && (code === undefined || (error as { code?: unknown }).code === code);
+  return (
+    typeof error === 'object' && error !== null && MILLRACE_ERROR in error && (code === undefined || (error as { code?: unknown }).code === code)
+  );
 }
 
 /** What was found, told in words, where the value itself must not or need not be shown. */
@@ -68,7 +70,10 @@ function shortened(text: string): string {
 
 /** As JSON has it, and what moves a terminal's cursor or turns the direction of writing escaped too. */
 function quoted(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(text).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** What was given cannot be used. Nothing was written. */
@@ -103,7 +108,13 @@ export class VersionConflictError extends MillraceError {
   /** The events after the expected version, oldest first, up to a bound (`appendLimits.missedEvents`); empty for a guard. */
   readonly missedEvents: readonly unknown[];
 
-  constructor(conflict: { streamName: string; expectedVersion: number | string; actualVersion: number; isGuard: boolean; missedEvents: readonly unknown[] }) {
+  constructor(conflict: {
+    streamName: string;
+    expectedVersion: number | string;
+    actualVersion: number;
+    isGuard: boolean;
+    missedEvents: readonly unknown[];
+  }) {
     const { streamName, expectedVersion, actualVersion, isGuard } = conflict;
     super(
       `Conflict on ${isGuard ? 'guarded ' : ''}stream ${show(streamName)}: expected version ${expectedVersion}, found ${actualVersion}. ` +
@@ -187,7 +198,10 @@ export class CorruptEntryError extends MillraceError {
   readonly entryId: string;
 
   constructor(key: string, entryId: string, expected: string, found: unknown, options?: ErrorOptions) {
-    super(`Entry ${entryId} of ${key} is not one of this library's: expected ${expected}, found ${show(found)}. Look at it with XRANGE ${key} ${entryId} ${entryId}; remove it with XDEL if it does not belong there.`, options);
+    super(
+      `Entry ${entryId} of ${key} is not one of this library's: expected ${expected}, found ${show(found)}. Look at it with XRANGE ${key} ${entryId} ${entryId}; remove it with XDEL if it does not belong there.`,
+      options,
+    );
     this.key = key;
     this.entryId = entryId;
   }
@@ -198,7 +212,13 @@ export class ProjectionFailedError extends MillraceError {
   readonly code = 'projection-failed';
   readonly projection: string;
   /** The event that could not be folded: its stream and version, and position. */
-  readonly event: { readonly id: string; readonly type: string; readonly streamName: string; readonly streamVersion: number; readonly position: string };
+  readonly event: {
+    readonly id: string;
+    readonly type: string;
+    readonly streamName: string;
+    readonly streamVersion: number;
+    readonly position: string;
+  };
 
   constructor(projection: string, event: ProjectionFailedError['event'], options: ErrorOptions) {
     const { cause } = options;

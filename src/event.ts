@@ -81,7 +81,8 @@ export function streamName(text: string): StreamName {
 /** The two halves of a stream's name. Throws InvalidInputError when it is none. */
 export function splitStreamName(name: unknown): { category: string; id: string } {
   const colon = typeof name === 'string' ? name.indexOf(':') : -1;
-  if (typeof name !== 'string' || colon < 0) throw new InvalidInputError('stream name', 'a text like "user_updates:1", a category and an id with a colon between', name);
+  if (typeof name !== 'string' || colon < 0)
+    throw new InvalidInputError('stream name', 'a text like "user_updates:1", a category and an id with a colon between', name);
   const category = name.slice(0, colon);
   const id = name.slice(colon + 1);
   assertCategoryName(category);

@@ -21,7 +21,9 @@ const POSITION = /^([1-9]\d{0,14})-(0|[1-9]\d{0,3})(?:@([1-9]\d{0,4}))?$/;
 export function comparePositions(a: Position, b: Position): number {
   const [left, right] = [splitPosition(a), splitPosition(b)];
   if (left.partition !== right.partition) {
-    throw new PartitionMismatchError(`Positions ${a} and ${b} stand in different partitions, between which there is no order. Compare recordedAt instead.`);
+    throw new PartitionMismatchError(
+      `Positions ${a} and ${b} stand in different partitions, between which there is no order. Compare recordedAt instead.`,
+    );
   }
   return left.packed - right.packed;
 }

@@ -50,7 +50,8 @@ export function splitToken(text: string): { storeId: string; places: Places } {
 export function joinTokens(...tokens: readonly Token[]): Token {
   const parts = tokens.map(splitToken);
   const first = parts[0];
-  if (!first || parts.some(({ storeId }) => storeId !== first.storeId)) throw new InvalidInputError('tokens to join', 'one or more tokens of one store', tokens);
+  if (!first || parts.some(({ storeId }) => storeId !== first.storeId))
+    throw new InvalidInputError('tokens to join', 'one or more tokens of one store', tokens);
   const furthest = new Map<number, number>();
   for (const { places } of parts) {
     for (const [partition, packed] of places) furthest.set(partition, Math.max(packed, furthest.get(partition) ?? 0));
@@ -59,7 +60,10 @@ export function joinTokens(...tokens: readonly Token[]): Token {
 }
 
 function positionsOf(places: Places): string[] {
-  return [...places].filter(([, packed]) => packed >= 0).sort(([a], [b]) => a - b).map(([partition, packed]) => positionOf(partition, packed));
+  return [...places]
+    .filter(([, packed]) => packed >= 0)
+    .sort(([a], [b]) => a - b)
+    .map(([partition, packed]) => positionOf(partition, packed));
 }
 
 /** Undefined where one of them is no position, or two are of the same partition. */

@@ -7,16 +7,17 @@ import type { Connection } from '../redis/connection.ts';
 import { MISSED_EVENTS_MAX } from '../redis/scripts.ts';
 
 /** Bounds of an append. What goes beyond is refused with InvalidInputError. */
-export const appendLimits: Readonly<Record<'eventBytes' | 'eventsOfAnAppend' | 'bytesOfAnAppend' | 'streamsOfAnAppend' | 'missedEvents', number>> = Object.freeze({
-  /** Data and metadata of one event, encoded. */
-  eventBytes: 1_048_576,
-  eventsOfAnAppend: 1_000,
-  bytesOfAnAppend: 16_777_216,
-  /** Streams written and guarded. */
-  streamsOfAnAppend: 1_000,
-  /** How many missed events come with a conflict. */
-  missedEvents: MISSED_EVENTS_MAX,
-});
+export const appendLimits: Readonly<Record<'eventBytes' | 'eventsOfAnAppend' | 'bytesOfAnAppend' | 'streamsOfAnAppend' | 'missedEvents', number>> =
+  Object.freeze({
+    /** Data and metadata of one event, encoded. */
+    eventBytes: 1_048_576,
+    eventsOfAnAppend: 1_000,
+    bytesOfAnAppend: 16_777_216,
+    /** Streams written and guarded. */
+    streamsOfAnAppend: 1_000,
+    /** How many missed events come with a conflict. */
+    missedEvents: MISSED_EVENTS_MAX,
+  });
 
 /** Checks and encodes one event. Throws InvalidInputError. */
 export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: EventMetadata | undefined): PreparedEvent {
@@ -30,11 +31,16 @@ export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: Eve
     extras.push('event-id', id);
   }
   const metadata = joinMetadata(shared, event.metadata);
-  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', encodeText(codec, () => `metadata of event ${show(type)}`, metadata));
+  if (metadata !== undefined && Object.keys(metadata).length > 0)
+    extras.push(
+      'metadata',
+      encodeText(codec, () => `metadata of event ${show(type)}`, metadata),
+    );
   const prepared: PreparedEvent = { type, data, extras };
   const { eventBytes } = appendLimits;
   const bytes = bytesUpTo(eventBytes, [prepared]);
-  if (bytes > eventBytes) throw new InvalidInputError(`event ${show(type)}`, `at most ${eventBytes} bytes of data and metadata, encoded`, new InWords(`${bytes} bytes`));
+  if (bytes > eventBytes)
+    throw new InvalidInputError(`event ${show(type)}`, `at most ${eventBytes} bytes of data and metadata, encoded`, new InWords(`${bytes} bytes`));
   return prepared;
 }
 
@@ -56,8 +62,10 @@ const TEXT_MAX = 512;
 
 function assertText(what: string, text: unknown): asserts text is string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it refuses
-  const isText = typeof text === 'string' && text !== '' && text.length <= TEXT_MAX && text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
-  if (!isText || text === '__proto__') throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters, without control characters, and not __proto__`, text);
+  const isText =
+    typeof text === 'string' && text !== '' && text.length <= TEXT_MAX && text.isWellFormed() && !/[\u0000-\u001f\u007f-\u009f]/.test(text);
+  if (!isText || text === '__proto__')
+    throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters, without control characters, and not __proto__`, text);
 }
 
 /**

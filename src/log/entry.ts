@@ -49,7 +49,9 @@ export function decodeEntry(connection: Connection, log: LogOf, entry: RawEntry)
 }
 
 function hasOurFields(fields: readonly string[]): boolean {
-  return fields[0] === 'type' && fields[2] === 'id' && fields[4] === 'version' && fields[6] === 'data' && fields.length >= 8 && fields.length % 2 === 0;
+  return (
+    fields[0] === 'type' && fields[2] === 'id' && fields[4] === 'version' && fields[6] === 'data' && fields.length >= 8 && fields.length % 2 === 0
+  );
 }
 
 function extrasOf(connection: Connection, log: LogOf, entry: RawEntry): Extras {
@@ -70,7 +72,8 @@ function extrasOf(connection: Connection, log: LogOf, entry: RawEntry): Extras {
 
 function decodeMetadata(connection: Connection, log: LogOf, entry: RawEntry, text: string): EventMetadata {
   const metadata = decode(connection, log, entry, text);
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) throw corrupt(connection, log, entry, 'an object in the field metadata');
+  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata))
+    throw corrupt(connection, log, entry, 'an object in the field metadata');
   return metadata as EventMetadata;
 }
 
@@ -78,7 +81,8 @@ function decodeMetadata(connection: Connection, log: LogOf, entry: RawEntry, tex
 const TIME_MAX_MS = 8.64e15;
 
 function timeIn(connection: Connection, log: LogOf, entry: RawEntry, text: string): number {
-  if (!/^-?\d{1,16}$/.test(text) || Math.abs(Number(text)) > TIME_MAX_MS) throw corrupt(connection, log, entry, 'a time in milliseconds in the field at');
+  if (!/^-?\d{1,16}$/.test(text) || Math.abs(Number(text)) > TIME_MAX_MS)
+    throw corrupt(connection, log, entry, 'a time in milliseconds in the field at');
   return Number(text);
 }
 

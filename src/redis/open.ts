@@ -69,11 +69,20 @@ function checkOptions(target: unknown, options: StoreOptions | null | undefined)
   const isTarget = typeof target === 'string' || (typeof target === 'object' && target !== null);
   if (!isTarget) throw new InvalidInputError('argument of connect', 'a Redis URL, or options with a client', target);
   if (typeof options !== 'object' || options === null) throw new InvalidInputError('options of connect', 'an object', options);
-  const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs = 1, library = 'node-redis', username = '', password = '' } = options;
+  const {
+    namespace = 'millrace',
+    partitions,
+    timeoutMs = TIMEOUT_MS,
+    writerTtlMs = 1,
+    library = 'node-redis',
+    username = '',
+    password = '',
+  } = options;
   assertNamespace(namespace);
   if (partitions !== undefined) assertPartitions(partitions);
   if (typeof timeoutMs !== 'number') throw new InvalidInputError('option timeoutMs', 'a number of milliseconds', timeoutMs);
-  if (!Number.isSafeInteger(writerTtlMs) || writerTtlMs < 1) throw new InvalidInputError('option writerTtlMs', 'a whole number of milliseconds from 1', writerTtlMs);
+  if (!Number.isSafeInteger(writerTtlMs) || writerTtlMs < 1)
+    throw new InvalidInputError('option writerTtlMs', 'a whole number of milliseconds from 1', writerTtlMs);
   if (library !== 'node-redis' && library !== 'ioredis') throw new InvalidInputError('option library', "'node-redis' or 'ioredis'", library);
   if (typeof username !== 'string') throw new InvalidInputError('option username', 'a text', username);
   // Never shown, whatever it is.

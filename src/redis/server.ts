@@ -10,7 +10,9 @@ export async function checkServer(port: RedisPort): Promise<void> {
   const info = factsOf(String(await reading('look at the server with INFO', port.send(undefined, ['INFO']))));
   const version = info.get('redis_version') ?? 'unknown';
   if (!(Number.parseInt(version, 10) >= VERSION_MIN)) {
-    throw new UnsuitableServerError(`Expected Redis 7.0 or newer, or Valkey 7.2 or newer, found ${version}. Nothing was written. Update the server, or connect to another one.`);
+    throw new UnsuitableServerError(
+      `Expected Redis 7.0 or newer, or Valkey 7.2 or newer, found ${version}. Nothing was written. Update the server, or connect to another one.`,
+    );
   }
   const role = info.get('role');
   if (role === 'slave') {

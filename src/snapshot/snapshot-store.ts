@@ -1,5 +1,5 @@
 // SnapshotStore: answers queries at once, from the documents that projections are folded into.
-import { InvalidInputError, StoreMismatchError } from '../errors.ts';
+import { InvalidInputError, InWords, StoreMismatchError } from '../errors.ts';
 import { assertDocumentKey, type Projection, streamOfDocument } from '../fold/projection.ts';
 import { decodeAll, EVENTS_AT_ONCE, readTail, streamKeys } from '../log/fold-stream.ts';
 import type { Position } from '../position.ts';
@@ -84,9 +84,9 @@ export class SnapshotStore {
 }
 
 function checkOptions({ isKeyedByStream }: Projection<unknown>, { at, fresh, atLeast, timeoutMs }: GetOptions): void {
-  if (at !== undefined && (fresh === true || atLeast !== undefined)) throw new InvalidInputError('options of get', "one of 'at', 'fresh' and 'atLeast'", { at, fresh, atLeast });
-  if (fresh === true && !isKeyedByStream) throw new InvalidInputError('option fresh', 'a projection that is keyed by stream; use atLeast', 'one with a key of its own');
-  if (timeoutMs !== undefined && !(timeoutMs >= 0)) throw new InvalidInputError('option timeoutMs', 'milliseconds from 0', timeoutMs);
+  if (at !== undefined && (fresh === true || atLeast !== undefined)) throw new InvalidInputError('options of get', "either 'at', 'fresh' or 'atLeast'", new InWords("'at' and another one"));
+  if (fresh === true && !isKeyedByStream) throw new InvalidInputError('option fresh', 'a projection that is keyed by stream; use atLeast', new InWords('one with a key of its own'));
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) throw new InvalidInputError('option timeoutMs', 'milliseconds from 0', timeoutMs);
 }
 
 async function getDocuments<State>(connection: Connection, projection: Projection<State>, keys: readonly string[], options: GetOptions): Promise<ReadonlyMap<string, State>> {
