@@ -212,7 +212,7 @@ local function may_append(multi, lengths)
     local actual = pcall('LLEN', KEYS[stream.index])
     if type(actual) == 'table' then return failed(actual.err) end
     if not is_met(stream.expected, actual) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
-    lengths[stream.index] = actual
+    lengths[KEYS[stream.index]] = actual
   end
   return true
 end
@@ -255,7 +255,7 @@ local function append_multi(multi)
   if not may_append(multi, lengths) then return end
   local starts_at
   for s, stream in ipairs(multi.streams) do
-    local undo, wrong = write_stream(stream, lengths[stream.index])
+    local undo, wrong = write_stream(stream, lengths[KEYS[stream.index]])
     undos[s] = undo
     if wrong then
       take_back(undos)
@@ -264,8 +264,8 @@ local function append_multi(multi)
     end
     starts_at = starts_at or undo.places[1]
     events = events + #undo.places
-    lengths[stream.index] = lengths[stream.index] + #undo.places
-    versions[s] = lengths[stream.index]
+    lengths[KEYS[stream.index]] = lengths[KEYS[stream.index]] + #undo.places
+    versions[s] = lengths[KEYS[stream.index]]
   end
   for _, mark in ipairs(multi.marks) do call('HSET', mark.key, 'position', mark.new) end
   local told = table.concat(versions, ',')
