@@ -49,7 +49,8 @@ export const appendFigures: readonly Figure[] = [
     beside: 'bare XADD of the same fields there, ioredis with auto-pipelining',
     aim: 1,
     compare: 'ratio>=',
-    whyNot: ({ hasServerProgram }) => (hasServerProgram ? undefined : 'needs a server program on the PATH (or MILLRACE_ENGINE_FOLDER): the embedded engine writes to no disk'),
+    whyNot: ({ hasServerProgram }) =>
+      hasServerProgram ? undefined : 'needs a server program on the PATH (or MILLRACE_ENGINE_FOLDER): the embedded engine writes to no disk',
     open: openFsyncAlways,
   },
 ];
@@ -115,7 +116,8 @@ async function openTenAtOnce({ engine }: Bench): Promise<Sides> {
   const { store, client, log, close } = await openBoth(engine, false);
   const numbers = Array.from({ length: AT_ONCE }, (_, index) => index);
   let streams = 0;
-  const appendTen = (): Promise<unknown> => store.append(friends.stream(String(streams++)), numbers.map(friendAdded), { expectedVersion: 'no-stream' });
+  const appendTen = (): Promise<unknown> =>
+    store.append(friends.stream(String(streams++)), numbers.map(friendAdded), { expectedVersion: 'no-stream' });
   let added = 0;
   const addTen = async (): Promise<void> => {
     const pipeline = client.pipeline();

@@ -26,7 +26,12 @@ interface Options {
 function optionsOf(args: readonly string[]): Options {
   const { values } = parseArgs({
     args: [...args],
-    options: { json: { type: 'boolean', default: false }, only: { type: 'string' }, rounds: { type: 'string', default: '7' }, help: { type: 'boolean' } },
+    options: {
+      json: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      rounds: { type: 'string', default: '7' },
+      help: { type: 'boolean' },
+    },
   });
   if (values.help) throw new Error('These are the options.');
   const rounds = Number(values.rounds);

@@ -72,10 +72,13 @@ async function openAgainstLoop({ engine }: Bench): Promise<Sides> {
     ours: async () => EVENTS / (await secondsOf(() => runOnce(store, totals(`totals-${round++}`)))),
     beside: () => loop.run(),
     [Symbol.asyncDispose]: async () => {
-      await checkCount(store, totals('totals-0'), EVENTS, DOCUMENTS);
-      await store.close();
-      loop.close();
-      await engine.clear(namespace);
+      try {
+        await checkCount(store, totals('totals-0'), EVENTS, DOCUMENTS);
+      } finally {
+        await store.close();
+        loop.close();
+        await engine.clear(namespace);
+      }
     },
   };
 }
@@ -84,7 +87,10 @@ async function openAgainstLoop({ engine }: Bench): Promise<Sides> {
 async function checkCount(store: EventStore, totalsOf: Projection<Total>, expected: number, documents: number): Promise<void> {
   const snapshots = new SnapshotStore(store);
   let count = 0;
-  await forEachNumber(documents, async (number) => (count += (await snapshots.get(totalsOf, String(number)))?.count ?? 0));
+  await forEachNumber(documents, async (number) => {
+    const total = await snapshots.get(totalsOf, String(number));
+    count += total?.count ?? 0;
+  });
   if (count !== expected) throw new Error(`The documents count ${count} events, and there are ${expected}.`);
 }
 
@@ -128,7 +134,15 @@ class BareLoop {
   async #readSome(group: string): Promise<number> {
     const log = `${this.#prefix}:log`;
     const reply = (await this.#client.sendCommand([
-      'XREADGROUP', 'GROUP', group, 'bench', 'COUNT', String(BARE_BATCH), 'STREAMS', log, '>',
+      'XREADGROUP',
+      'GROUP',
+      group,
+      'bench',
+      'COUNT',
+      String(BARE_BATCH),
+      'STREAMS',
+      log,
+      '>',
     ])) as unknown as Reply;
     const entries = reply?.[0]?.[1] ?? [];
     if (entries.length === 0) throw new Error(`The loop has read all of its ${BARE_EVENTS} events.`);

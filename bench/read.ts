@@ -81,14 +81,16 @@ async function openSubscribe({ engine }: Bench): Promise<Sides> {
   let number = 0;
   const fields = (): string[] => ['type', 'FriendAdded', 'id', '1', 'version', '1', 'data', JSON.stringify(friendAdded(number++).data)];
   return {
-    ours: () => latencyOf(
-      () => events.next(),
-      () => store.append(friends.stream('1'), friendAdded(number++)),
-    ),
-    beside: () => latencyOf(
-      async () => (last = await nextEntry(reader, log, last)),
-      () => producer.sendCommand(['XADD', log, '*', ...fields()]),
-    ),
+    ours: () =>
+      latencyOf(
+        () => events.next(),
+        () => store.append(friends.stream('1'), friendAdded(number++)),
+      ),
+    beside: () =>
+      latencyOf(
+        async () => (last = await nextEntry(reader, log, last)),
+        () => producer.sendCommand(['XADD', log, '*', ...fields()]),
+      ),
     [Symbol.asyncDispose]: async () => {
       await events.return?.();
       await store.close();

@@ -23,7 +23,9 @@ function rowOf(figure: Measured): string[] {
   const { name, value, unit, besideValue, ratio, aim } = figure;
   const reached = reaches(figure);
   if (reached === undefined) return [name, 'not measured', '', '', aimOf(figure), ''];
-  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), reached ? 'reached' : 'NOT reached'].map((cell) => cell ?? String(aim));
+  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), reached ? 'reached' : 'NOT reached'].map(
+    (cell) => cell ?? String(aim),
+  );
 }
 
 function aimOf({ aim, compare, unit }: Measured): string {
