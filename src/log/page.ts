@@ -47,7 +47,7 @@ function entryIdBefore(after: number): string {
 
 /** What is handed out reaches to the lowest last id among the categories that COUNT cut off: behind it something may be missing. */
 function mergeForward(connection: Connection, partition: number, parts: readonly CategoryEntries[], after: number): Page {
-  const decoded = parts.map((part) => decodePart(connection, partition, part));
+  const decoded = parts.map((part) => decodePart(connection, partition, part, 1));
   const limit = Math.min(...decoded.map(({ end }) => end ?? Number.POSITIVE_INFINITY));
   const events = decoded.flatMap((part) => part.events).filter(({ place }) => place <= limit);
   if (parts.length > 1) events.sort((a, b) => a.place - b.place);
@@ -64,7 +64,7 @@ export async function readBackward(connection: Connection, partition: number, ca
     categories.map(async (category) => {
       const key = connection.keys.log(partition, category);
       const entries = (await connection.port.send(key, ['XREVRANGE', key, from, '-', 'COUNT', String(count)])) as readonly RawEntry[];
-      return decodePart(connection, partition, { category, entries, isCutOff: entries.length === count });
+      return decodePart(connection, partition, { category, entries, isCutOff: entries.length === count }, -1);
     }),
   );
   const limit = Math.max(...decoded.map(({ end }) => end ?? 0));
@@ -83,8 +83,8 @@ interface DecodedPart {
   readonly corrupt: CorruptEntryError | undefined;
 }
 
-/** An entry that somebody else wrote cuts the page off before it: what stands before it is good. */
-function decodePart(connection: Connection, partition: number, { category, entries, isCutOff }: CategoryEntries): DecodedPart {
+/** An entry that somebody else wrote cuts the page off before it: what stands before it in the order of reading is good. */
+function decodePart(connection: Connection, partition: number, { category, entries, isCutOff }: CategoryEntries, step: 1 | -1): DecodedPart {
   const events: LogEvent[] = [];
   let size = 0;
   for (const entry of entries) {
@@ -93,8 +93,8 @@ function decodePart(connection: Connection, partition: number, { category, entri
       size += entry[1][7]?.length ?? 0;
     } catch (error) {
       if (!(error instanceof CorruptEntryError)) throw error;
-      // The place is not one of ours, and nothing of ours stands there: as an end it lets through what lies on this side of it.
-      return { events, end: roughPlaceOf(entry[0]), size, corrupt: error };
+      // Before its place: in another category an event of ours may have the same one, and behind that this entry would be passed over.
+      return { events, end: roughPlaceOf(entry[0]) - step, size, corrupt: error };
     }
   }
   return { events, end: isCutOff ? events.at(-1)?.place : undefined, size, corrupt: undefined };

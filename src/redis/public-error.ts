@@ -7,14 +7,21 @@ const PASSING: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'BUSY', '
 
 /** Whether it is worth trying again later: the connection broke, or the server cannot answer for now. */
 export function isPassing(error: unknown): boolean {
-  return error instanceof PortError && (error.kind !== 'refused' || PASSING.has(error.reply));
+  return error instanceof PortError && (error.kind !== 'refused' || isPassingReply(error.reply));
+}
+
+/** Whether a refusal that begins with this word ends by itself. */
+export function isPassingReply(reply: string): boolean {
+  return PASSING.has(reply);
 }
 
 /** `doing` completes "Could not …". Errors that are public already come back as they are. */
 export function publicError(doing: string, error: unknown): unknown {
   if (!(error instanceof PortError)) return error;
-  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: the server answered ${error.message}. ${nextFor(error.reply)}`, { cause: error });
-  return new ConnectionFailedError(`Could not ${doing}: ${error.message}. Check that the server runs and can be reached, and try again.`, { cause: error });
+  // A script's error ends with a full stop of its own.
+  const happened = error.message.replace(/\.+$/, '');
+  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: ${happened}. ${nextFor(error.reply)}`, { cause: error });
+  return new ConnectionFailedError(`Could not ${doing}: ${happened}. Check that the server runs and can be reached, and try again.`, { cause: error });
 }
 
 function nextFor(reply: string): string {

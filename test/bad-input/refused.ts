@@ -7,13 +7,16 @@ import { connectRaw, type RawClient } from '../support/clients.ts';
 /** A password of tests, which no message may show. */
 export const SECRET = 's3cret/pa:ss@word';
 
-/** Every key of a namespace with what it holds. A writer's record is left out: it tells of what was asked, not what was written. */
+/**
+ * Every key of a namespace with what it holds. Left out are a writer's records, which tell what was asked, and the names of categories,
+ * which are noted when they are first asked for.
+ */
 export async function contentsOf(raw: RawClient, namespace: string): Promise<ReadonlyMap<string, string>> {
   const keys = new Set<string>();
   let cursor = '';
   while (cursor !== '0') {
     const [next, found] = (await raw.send('SCAN', cursor || '0', 'MATCH', `{${namespace}*`, 'COUNT', '1000')) as [string, string[]];
-    for (const key of found) if (!key.includes(':writer:')) keys.add(key);
+    for (const key of found) if (!/:0\}:(writer:|categories$)/.test(key)) keys.add(key);
     cursor = next;
   }
   const contents = new Map<string, string>();
