@@ -1,0 +1,82 @@
+// Runs the code and the settings that the documents show for engines that are set in a certain way.
+import { readFileSync } from 'node:fs';
+import { category, EventStore, projection, SnapshotStore, source, StreamProcessor } from 'millrace';
+import { expect, test } from 'vitest';
+import { appendDurably } from '../../examples/docs/durability.ts';
+import { connectRaw, testClient, uniqueNamespace } from '../support/clients.ts';
+import { startEngine, whyNoEngine } from '../support/engine.ts';
+
+function lines(name: string): string[] {
+  return readFileSync(new URL(`../../examples/docs/${name}`, import.meta.url), 'utf8')
+    .trim()
+    .split('\n');
+}
+
+test('the settings for durable writes start an engine that syncs each write, and WAITAOF finds it on the disk', async ({ skip }) => {
+  const reason = whyNoEngine();
+  if (reason) skip(reason);
+  await using engine = await startEngine({
+    args: lines('durable.conf').flatMap((line) => line.split(' ').map((word, at) => (at === 0 ? `--${word}` : word))),
+  });
+  await using redis = await connectRaw(engine.url);
+  expect(await redis.send('CONFIG', 'GET', 'appendfsync')).toEqual(['appendfsync', 'always']);
+  const version = /redis_version:(\d+\.\d+)/.exec(String(await redis.send('INFO', 'server')))?.[1] ?? '0';
+  if (Number(version) < 7.2) skip(`WAITAOF came with 7.2, and this engine is ${version}`);
+  expect(await appendDurably(engine.url, uniqueNamespace())).toEqual({ disks: 1, replicas: 0 });
+});
+
+const notes = category<{ readonly type: 'Noted'; readonly data: number }>('notes');
+const legacy = source({ key: 'user_updates', into: notes, decode: () => ({ id: '1', event: { type: 'Noted', data: 0 } }) });
+const plain = projection({ name: 'plain', categories: [notes], initialState: () => 0, evolve: (sum, { data }) => (data < 0 ? null : sum + data) });
+const keyed = projection({
+  name: 'keyed',
+  categories: [notes],
+  key: ({ data }) => `k${data % 2}`,
+  initialState: () => ({ n: 0 }),
+  evolve: ({ n }, { data }) => (data < 0 ? null : { n: n + 1 }),
+});
+const counter = notes.decider({
+  initialState: () => 0,
+  evolve: (n) => n + 1,
+  decide: (_command: string) => [{ type: 'Noted', data: 2 }],
+  snapshot: { name: 'counter', version: 1, everyEvents: 1 },
+});
+
+/** Whatever a program does with a store. */
+async function useEverything(store: EventStore): Promise<void> {
+  const stream = notes.stream('1');
+  await using processor = new StreamProcessor(store, { projections: [plain, keyed], sources: [legacy] });
+  processor.start();
+  await store.append(stream, { type: 'Noted', data: 1 });
+  await store.append(stream, [{ type: 'Noted', data: 1 }], { expectedVersion: 9 }).catch(() => undefined);
+  await store.append(stream, { type: 'Noted', data: 1 }, { expectedVersion: 9 }).catch(() => undefined);
+  await store.execute(counter, '1', 'count', { idempotencyKey: 'once' });
+  const { token } = await store.append(stream, { type: 'Noted', data: -1 });
+  const snapshots = new SnapshotStore(store);
+  await snapshots.get(plain, '1', { atLeast: token });
+  await snapshots.get(plain, '1', { fresh: true });
+  for await (const key of snapshots.keys(keyed)) expect(key).toBeDefined();
+  for await (const event of store.readAll({ direction: 'backward' })) expect(event).toBeDefined();
+  for await (const event of store.readStream(stream, { from: new Date(0) })) expect(event).toBeDefined();
+  for await (const event of await store.subscribe()) if (event.data === -1) break;
+  await processor.runUntilCaughtUp();
+  expect((await processor.progress()).projections.map(({ error }) => error)).not.toContainEqual(expect.any(Error));
+}
+
+test('the ACL user may do whatever a store does on its own keys', async ({ skip }) => {
+  const reason = whyNoEngine();
+  if (reason) skip(reason);
+  await using engine = await startEngine();
+  await using redis = await connectRaw(engine.url);
+  const [rule = ''] = lines('user.acl');
+  await redis.send('ACL', 'SETUSER', ...rule.split(' ').slice(1));
+  await redis.send('XADD', 'user_updates', '*', 'user_id', '1');
+  for (const partitions of [1, 3]) {
+    const options = { namespace: partitions === 1 ? 'shop' : 'shop-3', partitions, username: 'shop', password: 'a-password', library: testClient() };
+    if (partitions > 1) await redis.send('ACL', 'SETUSER', 'shop', '~{shop-3}:*', '~{shop-3:*', '&{shop-3:*');
+    await using store = await EventStore.connect(engine.url, options);
+    await useEverything(store);
+  }
+  const denied = ((await redis.send('ACL', 'LOG')) as string[][]).map((entry) => entry[entry.indexOf('object') + 1]);
+  expect(denied.filter((what) => what !== 'client|setinfo')).toEqual([]);
+});
