@@ -60,7 +60,7 @@ interface Opened {
   readonly store: EventStore;
   readonly client: Redis;
   readonly log: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 async function openBoth(engine: BenchEngine, isAutoPipelined: boolean): Promise<Opened> {

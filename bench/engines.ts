@@ -47,8 +47,9 @@ export function newNamespace(): string {
 /** REDIS_URL comes first, then a server program, then the embedded engine. */
 async function openEngine(program: readonly string[] | undefined): Promise<BenchEngine> {
   if (!process.env['REDIS_URL'] && program !== undefined) return await startServer(program, ['--appendonly', 'no']);
-  const { url, description, startedHere, close } = await findEngine();
-  return { url, description, isEmbedded: startedHere, clear: clearing(url, startedHere), [Symbol.asyncDispose]: close };
+  const found = await findEngine();
+  const { url, description, startedHere } = found;
+  return { url, description, isEmbedded: startedHere, clear: clearing(url, startedHere), [Symbol.asyncDispose]: () => found.close() };
 }
 
 async function serverProgram(): Promise<readonly string[] | undefined> {
@@ -61,9 +62,10 @@ async function serverProgram(): Promise<readonly string[] | undefined> {
 async function startServer(command: readonly string[], args: readonly string[]): Promise<BenchEngine> {
   const folder = await mkdtemp(join(tmpdir(), 'millrace-bench-'));
   const common = ['--save', '', '--maxmemory-policy', 'noeviction'];
-  const { url, stop } = await startProcess({ command, folder, port: await freePort(), args: [...common, ...args] });
+  const engine = await startProcess({ command, folder, port: await freePort(), args: [...common, ...args] });
+  const { url } = engine;
   const description = `${nameIn(await info(url, 'server'))}, started here with ${args.join(' ')}`;
-  return { url, description, isEmbedded: false, clear: clearing(url, true), [Symbol.asyncDispose]: () => stop() };
+  return { url, description, isEmbedded: false, clear: clearing(url, true), [Symbol.asyncDispose]: () => engine.stop() };
 }
 
 function nameIn(server: string): string {
