@@ -41,3 +41,11 @@ test('the reference tells the limits as they are', () => {
     commitBytes: 1_048_576,
   });
 });
+
+test('the README names, for each guarantee, a test that exists', () => {
+  const rows = read('README.md').match(/^\| .*\]\(test\/.*$/gm) ?? [];
+  const named = rows.map((row) => /\[([^\]]+)\]\((test\/[^)]+)\) \|$/.exec(row) ?? []);
+  expect(named.length).toBeGreaterThan(10);
+  const withoutTest = named.filter(([, name = '', path = '']) => !read(path).includes(name));
+  expect(withoutTest.map(([row]) => row)).toEqual([]);
+});
