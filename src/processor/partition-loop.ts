@@ -101,12 +101,14 @@ export class PartitionLoop {
     const tasks = this.#tasks.filter(({ failure }) => failure === undefined);
     if (tasks.length === 0 || now < this.#holdAt) return;
     const intervalMs = holdIntervalMs(this.#options.leaseMs);
+    const before = tasks.map(({ checkpoint }) => checkpoint);
     const { failures, otherMs = intervalMs, otherOwner, isWanted } = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
     this.#holdAt = now + Math.min(intervalMs, Math.max(HOLD_AGAIN_MS_MIN, otherMs));
-    for (const task of tasks) {
+    for (const [index, task] of tasks.entries()) {
       const failure = failures.get(task);
       if (failure) this.#fail(task, failure);
       else if (!task.checkpoint) task.letGo();
+      else if (task.checkpoint.epoch !== before[index]?.epoch) task.forget(); // another process may have had it in between
     }
     if (isWanted) await this.#giveAway();
     else await this.#claimShare(tasks, otherOwner);

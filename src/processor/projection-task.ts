@@ -82,6 +82,11 @@ export class ProjectionTask implements Leased {
   /** Lets the checkpoint and all documents go: another process may go on, or store newer ones. */
   letGo(): void {
     this.checkpoint = undefined;
+    this.forget();
+  }
+
+  /** Lets all documents go, and the commit that is on its way: it belongs to a lease from before. */
+  forget(): void {
     this.#documents.clear();
     this.#underWay = Promise.resolve();
   }

@@ -1,13 +1,13 @@
 // Imports a foreign Redis Stream: each entry exactly once, for the script that appends its events also moves the mark behind it.
 import { setTimeout as delay } from 'node:timers/promises';
-import { InvalidInputError, SourceFailedError } from '../errors.ts';
+import { ConnectionFailedError, InvalidInputError, OutcomeUnknownError, ServerRefusedError, SourceFailedError } from '../errors.ts';
 import type { AnyEvent } from '../event.ts';
 import type { Imported, Source, SourceEntry } from '../fold/source.ts';
 import { appendLimits, prepareEvent } from '../log/encode-event.ts';
 import { Waiter } from '../log/waiter.ts';
 import type { PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
-import { isPassing, publicError } from '../redis/public-error.ts';
+import { isPassing, isPassingReply, publicError } from '../redis/public-error.ts';
 import { acquireLeases, type RawEntry, releaseLeases } from '../redis/scripts.ts';
 
 export interface SourceLoopOptions {
@@ -94,7 +94,7 @@ export class SourceLoop {
   async #recover(error: unknown): Promise<void> {
     this.#marks = [];
     this.#heldAt = Number.NEGATIVE_INFINITY;
-    if (isPassing(error)) return await this.#sleep(PAUSE_WITHOUT_SERVER_MS);
+    if (isPassing(error) || mayComeTrue(error)) return await this.#sleep(PAUSE_WITHOUT_SERVER_MS);
     this.failure = publicError(`import ${this.source.key}`, error);
     this.#options.onFailure(this.source, this.failure);
   }
@@ -203,6 +203,12 @@ export class SourceLoop {
   async #sleep(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
   }
+}
+
+/** Whether the same append is worth trying again: the mark tells whether it was made. */
+function mayComeTrue(error: unknown): boolean {
+  if (error instanceof ServerRefusedError) return isPassingReply(error.reason);
+  return error instanceof OutcomeUnknownError || error instanceof ConnectionFailedError;
 }
 
 /** The mark of each partition as it is stored; '' for none. */

@@ -20,14 +20,29 @@ export function publicError(doing: string, error: unknown): unknown {
   if (!(error instanceof PortError)) return error;
   // A script's error ends with a full stop of its own.
   const happened = error.message.replace(/\.+$/, '');
-  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: ${happened}. ${nextFor(error.reply)}`, { cause: error });
+  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: ${happened}. ${adviceFor(error.reply)}`, { cause: error });
   return new ConnectionFailedError(`Could not ${doing}: ${happened}. Check that the server runs and can be reached, and try again.`, { cause: error });
 }
 
-function nextFor(reply: string): string {
-  if (reply === 'NOPERM') return 'Let the ACL user run this command on the keys of this namespace.';
-  if (reply === 'WRONGTYPE') return 'A key of this store holds something that the store did not write; look at it with TYPE.';
-  return 'Try again when the server has recovered.';
+/** What to do about a refusal that begins with this word. */
+export function adviceFor(reply: string): string {
+  switch (reply) {
+    case 'OOM':
+      return 'Give the server more memory (maxmemory), or remove what is no longer needed; then try again.';
+    case 'READONLY':
+      return 'It is a replica: connect to the primary.';
+    case 'NOPERM':
+      return 'Let the ACL user run this command, and scripts, on the keys and channels of this namespace.';
+    case 'NOAUTH':
+    case 'WRONGPASS':
+      return 'Give the user name and password that the server asks for.';
+    case 'WRONGTYPE':
+      return 'A key of this store holds something that the store did not write; look at it with TYPE.';
+    case 'MISCONF':
+      return 'It cannot save to its disk: look at its log, free space, then try again.';
+    default:
+      return 'Try again when the server has recovered.';
+  }
 }
 
 /** Awaits a read, its failure as a public error. */
