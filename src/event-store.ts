@@ -57,9 +57,9 @@ export class EventStore {
    * @throws OutcomeUnknownError when a reply was lost and the outcome cannot be found out any more.
    * @throws ServerRefusedError, ConnectionFailedError when nothing was written.
    */
-  async append<E extends AnyEvent>(stream: StreamName<E>, events: NoInfer<E> | readonly NoInfer<E>[], options: AppendOptions = {}): Promise<AppendResult> {
-    const { expectedVersion = 'any', ...rest } = options;
-    return await append(connectionOf(this), { stream, events, expectedVersion }, rest);
+  append<E extends AnyEvent>(stream: StreamName<E>, events: NoInfer<E> | readonly NoInfer<E>[], options: AppendOptions = {}): Promise<AppendResult> {
+    const { expectedVersion = 'any' } = options;
+    return append(this, { stream, events, expectedVersion }, options);
   }
 
   /**

@@ -1,6 +1,6 @@
 // Cursors and tokens: texts that carry positions of several partitions, out to a caller and back.
 import { InvalidInputError } from './errors.ts';
-import { placeIn, positionOf } from './position.ts';
+import { type Position, placeIn, positionOf } from './position.ts';
 
 declare const cursor: unique symbol;
 declare const token: unique symbol;
@@ -33,6 +33,11 @@ export function placesOfCursor(text: string): Places {
 
 export function tokenOf(storeId: string, places: Places): Token {
   return [storeId, ...positionsOf(places)].join('.') as Token;
+}
+
+/** The token of one position. */
+export function tokenAt(storeId: string, position: Position): Token {
+  return `${storeId}.${position}` as Token;
 }
 
 /** Throws InvalidInputError for a text that is no token. */

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { IdempotencyKeyReusedError, InvalidInputError, type MillraceError, PartitionMismatchError, ServerRefusedError, show, VersionConflictError } from '../errors.ts';
 import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
 import { type Position, positionOf } from '../position.ts';
-import type { MultiAppend, PreparedAppend, PreparedStream, WriteOutcome } from '../redis/batch.ts';
-import type { Connection } from '../redis/connection.ts';
+import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedStream, WriteOutcome } from '../redis/batch.ts';
+import { type Connection, connectionOf } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { MISSED_EVENTS_MAX, type RawEntry, readStreams } from '../redis/scripts.ts';
-import { type Token, tokenOf } from '../token.ts';
+import { type Token, tokenAt, tokenOf } from '../token.ts';
 import { appendLimits, bytesUpTo, prepareEvent } from './encode-event.ts';
 import { decodeEntry } from './entry.ts';
 import { decodeAll, streamKeys } from './fold-stream.ts';
@@ -74,9 +74,37 @@ export interface Request {
 
 const IDEMPOTENCY_TTL_MS = 3_600_000;
 
-/** Appends to one stream. */
-export async function append(connection: Connection, part: StreamAppend, options: AppendOptions): Promise<AppendResult> {
-  const { streamVersions, ...result } = await appendAll(connection, [part], options);
+/**
+ * Appends to one stream. Most appends are one event with nothing beside it: they take a short way, on which little is allocated, for
+ * what waits for Redis is what the garbage collector copies.
+ */
+export async function append(store: object, part: StreamAppend, options: AppendOptions): Promise<AppendResult> {
+  const connection = connectionOf(store);
+  const { category, id } = splitStreamName(part.stream);
+  const event = prepareLone(connection, part.events, options);
+  if (event) {
+    const partition = connection.keys.partitionOf(id);
+    const expected = expectedText(part.expectedVersion);
+    const outcome = await connection.writer.append(partition, { kind: 'plain', category, streamName: part.stream, expected, type: event.type, data: event.data, bytes: event.type.length + event.data.length });
+    if (outcome.kind === 'appended') return loneResult(connection, partition, outcome);
+    return onlyResult(await settle(connection, prepare(connection, [part], options), outcome));
+  }
+  return onlyResult(await appendAll(connection, [part], options));
+}
+
+/** The only event of an append, encoded, if it has nothing beside type and data, and the append no options that need more. */
+function prepareLone(connection: Connection, events: StreamAppend['events'], { guards, idempotencyKey, metadata }: AppendOptions): PreparedEvent | undefined {
+  if (guards !== undefined || idempotencyKey !== undefined || metadata !== undefined || Array.isArray(events)) return undefined;
+  const event = prepareEvent(connection, events as AnyEvent, undefined);
+  return event.extras.length === 0 ? event : undefined;
+}
+
+function loneResult({ storeId }: Connection, partition: number, { versions, lastPlace }: { readonly versions: readonly number[]; readonly lastPlace: number }): AppendResult {
+  const position = positionOf(partition, lastPlace);
+  return { streamVersion: versions[0] ?? 0, position, token: tokenAt(storeId, position), isRepeated: false };
+}
+
+function onlyResult({ streamVersions, ...result }: AppendAllResult): AppendResult {
   return { streamVersion: streamVersions[0] ?? 0, ...result };
 }
 

@@ -177,18 +177,23 @@ export function splitReply([outcome, ...missed]: BatchReply, appends: readonly P
   let next = Number(first);
   let at = 0;
   let conflicts = 0;
-  return appends.map((append, number) => {
-    const said = { versions: undefined as string | undefined, other: undefined as WriteOutcome | undefined };
-    for (const mine = `${number}=`; exceptions[at]?.startsWith(mine) === true; at += 1) {
-      const what = exceptions[at]?.slice(mine.length) ?? '';
+  let exceptionOf = Number.parseInt(exceptions[0] ?? '', 10); // the number of the append that the next exception speaks of
+  return appends.map((append, number): WriteOutcome => {
+    let versions: readonly number[] | undefined;
+    let other: WriteOutcome | undefined;
+    while (exceptionOf === number) {
+      const exception = exceptions[at] as string;
+      const what = exception.slice(exception.indexOf('=') + 1);
       if (what[0] === 'p') next = Number(what.slice(1));
-      else if (what[0] === 'v') said.versions = what.slice(1);
-      else said.other = what[0] === 'c' ? conflictOf(what, missed[conflicts++] ?? []) : otherOutcome(what);
+      else if (what[0] === 'v') versions = numbersOf(what.slice(1));
+      else other = what[0] === 'c' ? conflictOf(what, missed[conflicts++] ?? []) : otherOutcome(what);
+      at += 1;
+      exceptionOf = Number.parseInt(exceptions[at] ?? '', 10);
     }
-    if (said.other) return said.other;
+    if (other) return other;
     const events = append.kind === 'plain' ? 1 : countEvents(append);
     next += events;
-    return { kind: 'appended', versions: said.versions === undefined ? impliedVersions(append) : numbersOf(said.versions), lastPlace: next - 1, events };
+    return { kind: 'appended', versions: versions ?? impliedVersions(append), lastPlace: next - 1, events };
   });
 }
 
