@@ -137,27 +137,28 @@ function encodeChecked(codec: Codec, value: unknown): string {
   return text;
 }
 
-/** Encodes; what cannot be is said of `what`: `data of event "Renamed"`, not of some value. */
-export function encodeAs(codec: Codec, what: () => string, value: unknown): string {
-  try {
-    return codec.encode(value);
-  } catch (error) {
-    if (!(error instanceof InvalidInputError)) throw error;
-    throw new InvalidInputError(error.what.replace(/^value/, what), error.expected, new InWords(error.found), { cause: error.cause });
-  }
+/** An error of encoding, said of what the value is: `data of event "Renamed" at a.b`. Any other error comes back as it is. */
+export function saidOf(what: string, error: unknown): unknown {
+  if (!(error instanceof InvalidInputError)) return error;
+  return new InvalidInputError(
+    error.what.replace(/^value/, () => what),
+    error.expected,
+    new InWords(error.found),
+    { cause: error.cause },
+  );
 }
 
 /**
  * Throws for an encoded text that holds a lone surrogate. JSON.stringify escapes those, and only those, as \udXXX; an even number of
  * backslashes before it is text that looks so.
  */
-export function assertNoLoneSurrogate(what: () => string, text: string): void {
+export function assertNoLoneSurrogate(text: string): void {
   if (!text.includes('\\ud') && text.isWellFormed()) return;
   const escaped = /(?<!\\)(?:\\\\)*\\ud[89a-f]/.exec(text);
   if (!escaped && text.isWellFormed()) return;
   const end = escaped ? escaped.index + escaped[0].length + 2 : 40;
   throw new InvalidInputError(
-    what(),
+    'value',
     'well-formed text (no lone surrogate)',
     new InWords(`…${text.slice(Math.max(0, end - 40), end).toWellFormed()}…`),
   );

@@ -1,5 +1,5 @@
 // Checks an event and encodes it for the log.
-import { assertNoLoneSurrogate, type Codec, encodeAs } from '../codec.ts';
+import { assertNoLoneSurrogate, type Codec, saidOf } from '../codec.ts';
 import { InvalidInputError, InWords, show } from '../errors.ts';
 import type { AnyEvent, EventMetadata } from '../event.ts';
 import type { PreparedEvent } from '../redis/batch.ts';
@@ -24,38 +24,51 @@ export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: Eve
   if (typeof event !== 'object' || event === null) throw new InvalidInputError('event', 'an object with type and data', event);
   const { type, id } = event;
   assertText('event type', type);
-  const data = encodeText(codec, () => `data of event ${show(type)}`, event.data);
+  const data = encodeText(codec, 'data', event.data, type);
   const extras: string[] = [];
   if (id !== undefined) {
     assertText('event id', id);
     extras.push('event-id', id);
   }
   const metadata = joinMetadata(shared, event.metadata);
-  if (metadata !== undefined && Object.keys(metadata).length > 0)
-    extras.push(
-      'metadata',
-      encodeText(codec, () => `metadata of event ${show(type)}`, metadata),
-    );
+  if (metadata !== undefined && Object.keys(metadata).length > 0) extras.push('metadata', encodeText(codec, 'metadata', metadata, type));
   const prepared: PreparedEvent = { type, data, extras };
-  const { eventBytes } = appendLimits;
-  const bytes = bytesUpTo(eventBytes, [prepared]);
-  if (bytes > eventBytes)
-    throw new InvalidInputError(`event ${show(type)}`, `at most ${eventBytes} bytes of data and metadata, encoded`, new InWords(`${bytes} bytes`));
+  // A text's UTF-8 bytes are at most three times its length, so few need counting.
+  const mayBeTooLarge = extras.length > 0 || (type.length + data.length) * 3 > appendLimits.eventBytes;
+  if (mayBeTooLarge) assertEventSize(prepared);
   return prepared;
 }
 
-function encodeText(codec: Codec, what: () => string, value: unknown): string {
-  const text = encodeAs(codec, what, value);
-  assertNoLoneSurrogate(what, text);
-  return text;
+function assertEventSize(event: PreparedEvent): void {
+  const { eventBytes } = appendLimits;
+  const bytes = bytesUpTo(eventBytes, [event]);
+  if (bytes <= eventBytes) return;
+  throw new InvalidInputError(
+    `event ${show(event.type)}`,
+    `at most ${eventBytes} bytes of data and metadata, encoded`,
+    new InWords(`${bytes} bytes`),
+  );
+}
+
+function encodeText(codec: Codec, part: 'data' | 'metadata', value: unknown, type: string): string {
+  try {
+    const text = codec.encode(value);
+    assertNoLoneSurrogate(text);
+    return text;
+  } catch (error) {
+    throw saidOf(`${part} of event ${show(type)}`, error);
+  }
 }
 
 function joinMetadata(shared: EventMetadata | undefined, own: EventMetadata | undefined): EventMetadata | undefined {
-  for (const metadata of [shared, own]) {
-    const isMetadata = metadata === undefined || (typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata));
-    if (!isMetadata) throw new InvalidInputError('metadata', 'a plain object', metadata);
-  }
+  if (shared !== undefined) assertMetadata(shared);
+  if (own !== undefined) assertMetadata(own);
   return shared === undefined ? own : { ...shared, ...own };
+}
+
+function assertMetadata(metadata: unknown): void {
+  const isMetadata = typeof metadata === 'object' && metadata !== null && !Array.isArray(metadata);
+  if (!isMetadata) throw new InvalidInputError('metadata', 'a plain object', metadata);
 }
 
 const TEXT_MAX = 512;
@@ -68,10 +81,7 @@ function assertText(what: string, text: unknown): asserts text is string {
     throw new InvalidInputError(what, `a well-formed text of 1 to ${TEXT_MAX} characters, without control characters, and not __proto__`, text);
 }
 
-/**
- * How many UTF-8 bytes some events take, exactly where it could be more than `limit`; otherwise about. A text's bytes are at most three
- * times its length, so few need counting.
- */
+/** How many UTF-8 bytes some events take, exactly where it could be more than `limit`; otherwise about. */
 export function bytesUpTo(limit: number, events: readonly PreparedEvent[]): number {
   const length = sumOf(events, (text) => text.length);
   return length * 3 > limit ? sumOf(events, (text) => Buffer.byteLength(text)) : length;

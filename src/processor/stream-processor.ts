@@ -1,7 +1,8 @@
 // StreamProcessor: runs projections and imports, together with every other process that runs the same ones.
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { InvalidInputError, StoreClosedError } from '../errors.ts';
+import { InvalidInputError, InWords, StoreClosedError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readHead } from '../log/page.ts';
@@ -55,7 +56,8 @@ export class StreamProcessor {
   readonly #options: StreamProcessorOptions;
   readonly #tasks: readonly ProjectionTask[];
   readonly #listeners: Listeners = { progress: new Set(), failed: new Set() };
-  readonly #owner: string = randomUUID();
+  /** Stands in each checkpoint that is held, so that people see who works: machine, process, and this processor of it. */
+  readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
   #loops: PartitionLoop[] = [];
   #sourceLoops: SourceLoop[] = [];
   #isStarted = false;
@@ -78,7 +80,8 @@ export class StreamProcessor {
 
   /** Runs until `stop`. Failures of single projections are told by the event `failed`, or as a warning of the process where nobody listens. */
   start(): void {
-    if (this.#stopped) throw new InvalidInputError('call of start', 'a processor that was not stopped; make a new one', 'one that was');
+    if (this.#stopped) throw new InvalidInputError('call of start', 'a processor that was not stopped; make a new one', new InWords('one that was'));
+    this.#assertOpen();
     if (this.#isStarted) return;
     this.#isStarted = true;
     const { leaseMs = LEASE_MS, sources = [] } = this.#options;
@@ -137,6 +140,7 @@ export class StreamProcessor {
 
   /** How far each projection is in each partition, and each source: checkpoint, lag in events and in time, errors. */
   async progress(): Promise<ProcessorProgress> {
+    this.#assertOpen();
     const projections = this.#tasks.map((task) => projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }));
     const failures = new Map(this.#sourceLoops.map(({ source, failure }) => [source.key, failure]));
     const sources = (this.#options.sources ?? []).map((source) => sourceProgress(this.#connection, source, failures.get(source.key)));
@@ -189,7 +193,7 @@ export class StreamProcessor {
   async #waitThrough<T>(signal: AbortSignal | undefined, read: () => Promise<T>): Promise<T> {
     for (;;) {
       signal?.throwIfAborted();
-      if (this.#connection.closed.aborted) throw new StoreClosedError();
+      this.#assertOpen();
       try {
         return await read();
       } catch (error) {
@@ -198,6 +202,10 @@ export class StreamProcessor {
         await delay(POLL_MS);
       }
     }
+  }
+
+  #assertOpen(): void {
+    if (this.#connection.closed.aborted) throw new StoreClosedError();
   }
 
   #throwFailure(): void {

@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { assertNamespace, assertPartitions, Keys, settingsKey } from './keys.ts';
 import type { ConnectOptions, RedisPort } from './port.ts';
 import { publicError } from './public-error.ts';
-import { openStore, type StoredSettings } from './scripts.ts';
+import { openStore, readSettings, type StoredSettings } from './scripts.ts';
 import { checkServer } from './server.ts';
 import { Writer } from './writer.ts';
 
@@ -98,7 +98,9 @@ async function closeAll(port: RedisPort, writer: Writer, closing: AbortControlle
 
 async function settingsOf(port: RedisPort, namespace: string, partitions: number | undefined): Promise<{ id: string; partitions: number }> {
   const key = settingsKey(namespace);
-  const stored = await openStore(port, key, { id: randomBytes(9).toString('base64url'), partitions, layout: LAYOUT });
+  const fresh = { id: randomBytes(9).toString('base64url'), partitions, layout: LAYOUT };
+  // Read first: a store that is there can be opened on a server that is out of memory, too.
+  const stored = (await readSettings(port, key)) ?? (await openStore(port, key, fresh));
   checkLayout(key, stored);
   if (partitions !== undefined && partitions !== stored.partitions) {
     throw new StoreMismatchError(
@@ -115,7 +117,7 @@ function checkLayout(key: string, { id, partitions, layout }: StoredSettings): v
       `Expected layout ${LAYOUT} in ${key}, found ${layout}: a newer version of millrace wrote this store. Nothing was written. Update millrace, or use another namespace.`,
     );
   }
-  const isStore = typeof id === 'string' && layout === LAYOUT && Number.isSafeInteger(partitions) && partitions >= 1;
+  const isStore = id !== '' && layout === LAYOUT && Number.isSafeInteger(partitions) && partitions >= 1;
   if (isStore) return;
   throw new StoreMismatchError(
     `Expected the settings of a store in ${key} (id, partitions and layout), found something else there. Nothing was written. Look at it with HGETALL ${key}; use another namespace, or restore it from a backup.`,

@@ -59,10 +59,20 @@ export interface StoredSettings {
   readonly layout: number;
 }
 
+/** A store's settings as they are in Redis; NaN for a number that is none there, '' for a missing id. */
+function storedSettings([id, partitions, layout]: readonly (string | null)[]): StoredSettings {
+  return { id: id ?? '', partitions: Number(partitions ?? Number.NaN), layout: Number(layout ?? Number.NaN) };
+}
+
+/** The settings of a store that exists; undefined where nothing does. */
+export async function readSettings(port: RedisPort, settingsKey: string): Promise<StoredSettings | undefined> {
+  const found = (await port.send(settingsKey, ['HMGET', settingsKey, 'id', 'partitions', 'layout'])) as readonly (string | null)[];
+  return found.every((value) => value === null) ? undefined : storedSettings(found);
+}
+
 export async function openStore(port: RedisPort, settingsKey: string, fresh: { id: string; partitions: number | undefined; layout: number }): Promise<StoredSettings> {
   const args = [fresh.id, fresh.partitions === undefined ? '' : String(fresh.partitions), String(fresh.layout)];
-  const [id, partitions, layout] = await run<[string, string, string]>(port, scripts.openStore, [settingsKey], args);
-  return { id, partitions: Number(partitions), layout: Number(layout) };
+  return storedSettings(await run<(string | null)[]>(port, scripts.openStore, [settingsKey], args));
 }
 
 /** Which part of a stream to read: indexes as LRANGE takes them. */

@@ -1,6 +1,6 @@
 // A state as the fields of a hash, readable by any Redis client, and back.
-import type { Codec } from '../codec.ts';
-import { InvalidInputError } from '../errors.ts';
+import { type Codec, saidOf } from '../codec.ts';
+import { InvalidInputError, show } from '../errors.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
 
 /**
@@ -25,13 +25,13 @@ export interface Document<State> {
 /** Fields and values in turn, of the state alone. Throws InvalidInputError for one that would not come back as it was. */
 export function encodeState(codec: Codec, state: unknown): string[] {
   if (state === undefined) throw new InvalidInputError('state', 'a state, or null to delete the document', state);
-  if (!isPlainObject(state)) return [documentFields.state, codec.encode(state)];
+  if (!isPlainObject(state) || Object.getOwnPropertySymbols(state).length > 0) return [documentFields.state, encodeWhole(codec, state)];
   const fields: string[] = [];
   for (const name of Object.keys(state)) {
     const value = state[name];
     if (value === undefined) continue;
-    if (!name.isWellFormed()) return [documentFields.state, codec.encode(state)];
-    fields.push(name.startsWith(':') ? `:${name}` : name, encodeValue(codec, value));
+    if (!name.isWellFormed()) return [documentFields.state, encodeWhole(codec, state)];
+    fields.push(name.startsWith(':') ? `:${name}` : name, encodeProperty(codec, name, value));
   }
   return fields;
 }
@@ -69,6 +69,22 @@ export function placeOfDocument({ reserved }: Document<unknown>): number {
 /** The field that says up to where a document was folded. */
 export function positionFields(place: number): string[] {
   return [documentFields.position, entryIdOf(place)];
+}
+
+function encodeWhole(codec: Codec, state: unknown): string {
+  try {
+    return codec.encode(state);
+  } catch (error) {
+    throw saidOf('state', error);
+  }
+}
+
+function encodeProperty(codec: Codec, name: string, value: unknown): string {
+  try {
+    return encodeValue(codec, value);
+  } catch (error) {
+    throw saidOf(`property ${show(name)} of the state`, error);
+  }
 }
 
 // A string stands as it is, unless it could be taken for what the codec wrote: then, like everything else, the codec writes it.
