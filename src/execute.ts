@@ -137,7 +137,7 @@ class Execution<E extends AnyEvent, Command, State> {
   async #catchUp(loaded: FoldedState<State>, conflict: VersionConflictError): Promise<LoadedState<State>> {
     if (loaded.version + conflict.missedEvents.length !== conflict.actualVersion) return await this.#load();
     const events = conflict.missedEvents as readonly RecordedEvent[];
-    const missed = events.map((event) => ({ event, place: splitPosition(event.position).packed }));
+    const missed = events.map((event) => ({ event, category: this.stream.category, place: splitPosition(event.position).packed }));
     return { ...foldEvents(this.#decider, loaded, missed), result: undefined };
   }
 

@@ -8,6 +8,7 @@ import type { RawEntry } from '../redis/scripts.ts';
 /** A recorded event with its place in its partition as a number. */
 export interface LogEvent {
   readonly place: number;
+  readonly category: string;
   readonly event: RecordedEvent;
 }
 
@@ -45,7 +46,7 @@ export function decodeEntry(connection: Connection, log: LogOf, entry: RawEntry)
     position: positionOfEntry(log.partition, entryId),
     recordedAt: new Date(at),
   };
-  return { place, event };
+  return { place, category: log.category, event };
 }
 
 function hasOurFields(fields: readonly string[]): boolean {

@@ -72,6 +72,11 @@ export function namesOf(fields: readonly string[]): readonly string[] {
   return fields.filter((_, at) => at % 2 === 0);
 }
 
+/** Whether fields and values in turn have just these names, as most documents do from event to event. */
+function hasNames(fields: readonly string[], names: readonly string[]): boolean {
+  return fields.length === 2 * names.length && names.every((name, index) => fields[2 * index] === name);
+}
+
 /** Names that were there and are no more. */
 export function namesGone(before: readonly string[], now: readonly string[]): readonly string[] {
   return before.length === 0 ? before : before.filter((name) => !now.includes(name));
@@ -144,6 +149,7 @@ export class LocalDocuments implements Documents {
       return { key, fields: undefined, removed: [] };
     }
     const fields = [...positionFields(document.place), ...encodeDocument(this.#connection, this.#projection, document)];
+    if (hasNames(fields, before)) return { key, fields, removed: [] };
     document.fields = namesOf(fields);
     return { key, fields, removed: namesGone(before, document.fields) };
   }

@@ -113,7 +113,7 @@ export class ProjectionTask implements Leased {
   }
 
   async #foldEvents({ events, through, mark }: Batch): Promise<void> {
-    const mine = events.filter(({ event }) => this.categories.has(categoryOf(event.streamName)));
+    const mine = events.filter(({ category }) => this.categories.has(category));
     const keys = mine.map((logEvent) => this.#failingWith(logEvent, () => this.projection.keys(logEvent.event)));
     const documents = await this.#documents.load(new Set(keys.flat()), () => this.settle());
     await this.#checkPlaces(documents.values());
@@ -198,8 +198,4 @@ function aheadError({ name, checkpointKey }: ProjectionTask, { place }: Checkpoi
     `Document ${show(document.key)} of projection ${name} holds events up to ${checkpointText(document.place)}, and the checkpoint in ${checkpointKey} stands at ${checkpointText(place) || 'the beginning'}: ` +
       'it was deleted, or is an older one. Nothing was folded, for events would have counted twice. Restore the checkpoint; or, to fold from the beginning, delete the documents too or raise the version of the projection.',
   );
-}
-
-function categoryOf(streamName: string): string {
-  return streamName.slice(0, streamName.indexOf(':'));
 }
