@@ -33,12 +33,10 @@ interface Identity {
   sequence: number;
 }
 
-/** A batch as it was sent, and the connection that was there when it was. */
 interface SentBatch {
   readonly sequence: number;
   readonly keys: readonly string[];
   readonly args: readonly string[];
-  readonly epoch: number;
   readonly deadline: number;
 }
 
@@ -89,6 +87,7 @@ class PartitionWriter {
   #isScheduled = false;
   #isClosed = false;
   #identity: Identity | undefined;
+  #epoch = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(port: RedisPort, keys: Keys, partition: number, options: WriterOptions) {
@@ -166,36 +165,42 @@ class PartitionWriter {
     const deadline = performance.now() + this.#options.timeoutMs;
     for (;;) {
       const identity = this.#currentIdentity();
-      const epoch = this.#port.epoch;
       // Taken before the wait for the record: batches keep the order in which they were made.
       const sequence = identity.sequence++;
       await this.#register(identity);
       const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
       const { keys, args, registers } = encodeBatch(this.#keys, this.#partition, appends, { recordKey: identity.recordKey, sequence, isRegistered });
-      const reply = await this.#runOnce(identity, { sequence, keys, args, epoch, deadline });
+      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline });
       if (reply[0] !== 'unknown') {
         for (const name of registers) this.#registeredCategories.add(name);
         return splitReply(reply, appends);
       }
+      // Not run under this name, so it may be under a new one.
       this.#forget(identity);
-      // On one connection it was sent once, so it is this sending that was not run: under a new name it may be.
-      if (this.#port.epoch !== epoch) throw new OutcomeUnknownError('the connection was lost before the reply came, and the server has no record of it any more.');
+      if (performance.now() >= deadline) throw neverInTime();
     }
   }
 
-  /** Sends until there is a reply: it may be sent again and again, for it is run once. */
+  /** Sends until there is a reply: it may be sent again and again, for it is run once. 'unknown' comes back only where it surely was not. */
   async #runOnce(identity: Identity, batch: SentBatch): Promise<BatchReply> {
     let mayHaveRun = false;
     for (;;) {
+      const { epoch } = this.#port;
+      // On one connection it was sent once, so the answer is to this sending.
+      const isOnlySending = (): boolean => !mayHaveRun && this.#port.epoch === epoch;
       try {
-        return await appendBatch(this.#port, batch.keys, batch.args);
+        const reply = await appendBatch(this.#port, batch.keys, batch.args);
+        if (reply[0] !== 'unknown' || isOnlySending()) return reply;
       } catch (error) {
         if (!(error instanceof PortError)) throw error;
-        if (error.kind === 'refused') return await this.#settleRefusal(identity, batch, error, !mayHaveRun && this.#port.epoch === batch.epoch);
+        if (error.kind === 'refused') return await this.#settleRefusal(identity, batch, error, isOnlySending());
         mayHaveRun ||= error.kind === 'unknown';
         if (performance.now() >= batch.deadline) throw lostConnection(error, mayHaveRun);
         await delay(PAUSE_BEFORE_RESEND_MS);
+        continue;
       }
+      this.#forget(identity);
+      throw new OutcomeUnknownError('the connection was lost before the reply came, and the server has no record of it any more.');
     }
   }
 
@@ -224,6 +229,9 @@ class PartitionWriter {
 
   #currentIdentity(): Identity {
     const now = performance.now();
+    // Behind a new connection may be a server that never got the last batches, with the categories that they registered.
+    if (this.#port.epoch !== this.#epoch) this.#registeredCategories.clear();
+    this.#epoch = this.#port.epoch;
     if (this.#identity && now < this.#identity.expiresAt) return this.#identity;
     const ttlMs = this.#options.recordTtlMs ?? RECORD_TTL_MS;
     const recordKey = this.#keys.writer(this.#partition, randomUUID());
@@ -253,6 +261,13 @@ function lostConnection(error: PortError, mayHaveRun: boolean): Error {
   return new ConnectionFailedError(`Could not append: ${error.message}. Nothing was written. Check that the server runs and can be reached, and try again.`, { cause: error });
 }
 
+function neverInTime(): ServerRefusedError {
+  return new ServerRefusedError(
+    'UNKNOWN',
+    'The server forgot this writer before its appends came, again and again. Nothing was written. Give the store a writerTtlMs of many round trips.',
+  );
+}
+
 /** The record was to be made first, so nothing of the batch was sent. */
 function notRegistered(error: unknown): unknown {
   if (!(error instanceof PortError)) return error;
@@ -260,7 +275,7 @@ function notRegistered(error: unknown): unknown {
 }
 
 function refusedError(refusal: PortError): ServerRefusedError {
-  return new ServerRefusedError(refusal.reply, `The server refused to append: ${refusal.message}. Nothing was written. ${adviceFor(refusal.reply)}`, { cause: refusal });
+  return new ServerRefusedError(refusal.reply, `The server refused to append: ${refusal.message.replace(/\.+$/, '')}. Nothing was written. ${adviceFor(refusal.reply)}`, { cause: refusal });
 }
 
 function adviceFor(reply: string): string {
@@ -271,6 +286,8 @@ function adviceFor(reply: string): string {
       return 'It is a replica: connect to the primary.';
     case 'NOPERM':
       return 'Let the ACL user run scripts and touch the keys of this namespace.';
+    case 'WRONGTYPE':
+      return 'A key of this store holds something that the store did not write; look at it with TYPE.';
     case 'MISCONF':
       return 'It cannot save to its disk: look at its log, free space, then try again.';
     default:

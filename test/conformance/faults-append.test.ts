@@ -101,7 +101,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
     expect(told.lost).toEqual([]);
     expect(told.rejected).toEqual(range(1, 99).map((n) => 3 * n));
     for (const error of told.errors) {
-      expect(error).toMatchObject({ code: 'version-conflict', expectedVersion: '2' });
+      expect(error).toMatchObject({ code: 'version-conflict', expectedVersion: 2 });
       expect(((error as VersionConflictError).missedEvents as { data: { n: number } }[])[0]?.data.n).toBe(0);
     }
     const stored = await collect(beside.readAll());
@@ -137,6 +137,13 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
       await (n % 2 ? wait(130) : raw.send('DEL', ...(await recordKeys()), 'none'));
     }
     expect(numbersOf(await collect(beside.readStream(stream)))).toEqual(range(1, 5));
+  });
+
+  test('fails in time where its record never lives as long as a round trip', async () => {
+    await using opened = await open(proxy.url, { namespace, writerTtlMs: 1, timeoutMs: 300 });
+    proxy.shape({ delayMs: 5 });
+    expect(await errorOf(opened.store.append(stream, note(1)))).toMatchObject({ code: 'server-refused' });
+    expect(await collect(beside.readAll())).toEqual([]);
   });
 
   test('survives packets that are cut anywhere, and slow ones', async () => {
