@@ -93,7 +93,7 @@ class Execution<E extends AnyEvent, Command, State> {
     for (let attempt = 1; ; attempt += 1) {
       if (loaded.result !== undefined) return await this.#repeatedByKey(command, loaded, loaded.result);
       const { events, rejection } = this.#decide(command, loaded.state);
-      const hasWork = events !== undefined && (events.length > 0 || this.#options.idempotencyKey !== undefined);
+      const hasWork = events !== undefined && (events.length > 0 || this.#asksForMore());
       if (!hasWork && !isFresh) {
         // A remembered state may be behind: what it rejects, or has nothing to do for, is decided on a fresh one.
         loaded = await this.#load();
@@ -117,6 +117,12 @@ class Execution<E extends AnyEvent, Command, State> {
     const again = this.#options.idempotencyKey === undefined ? undefined : await this.#load();
     if (again?.result === undefined) throw rejection;
     return await this.#repeatedByKey(command, again, again.result);
+  }
+
+  /** An empty decision goes to Redis too, where guards are to be checked, or it is to be the answer to a repeat. */
+  #asksForMore(): boolean {
+    const { guards = [], idempotencyKey } = this.#options;
+    return guards.length > 0 || idempotencyKey !== undefined;
   }
 
   #decide(command: Command, state: State): { readonly events: readonly E[]; readonly rejection?: never } | { readonly events?: never; readonly rejection: unknown } {

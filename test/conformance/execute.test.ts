@@ -130,6 +130,12 @@ describe('a command', () => {
     expect(attempts).toBe(3);
   });
 
+  test('that comes to nothing checks its guards all the same', async () => {
+    await using store = await openStore();
+    const guards = [{ stream: marks.stream('nobody'), expectedVersion: 'stream-exists' as const }];
+    expect(await errorOf(store.execute(accountant(), '1', 'nothing', { guards }))).toMatchObject({ code: 'version-conflict', isGuard: true });
+  });
+
   test('whose guard is not met is not decided again', async () => {
     await using store = await openStore();
     let decided = 0;
