@@ -37,19 +37,20 @@ local function entry_id(place)
   return ms_text .. place % PER_MS
 end
 
--- What a conflict's caller has not seen. Entries never change, so a repeated batch reads the same ones.
-local function missed_entries(index, log, expected, actual)
-  local entries = {}
-  if actual <= expected then return entries end
-  for _, place in ipairs(call('LRANGE', index, expected, math.min(actual, expected + MISSED_MAX) - 1)) do
-    local id = entry_id(tonumber(place))
-    local found = call('XRANGE', log, id, id)
-    if found[1] then entries[#entries + 1] = found[1] end
+-- What few batches need is made only inside what needs it: making a function takes its time too, which a lone append would feel.
+local function with_missed(outcome)
+  -- What a conflict's caller has not seen. Entries never change, so a repeated batch reads the same ones.
+  local function missed_entries(index, log, expected, actual)
+    local entries = {}
+    if actual <= expected then return entries end
+    for _, place in ipairs(call('LRANGE', index, expected, math.min(actual, expected + MISSED_MAX) - 1)) do
+      local id = entry_id(tonumber(place))
+      local found = call('XRANGE', log, id, id)
+      if found[1] then entries[#entries + 1] = found[1] end
+    end
+    return entries
   end
-  return entries
-end
 
-local function reply_of(outcome)
   local reply = { outcome }
   for actual, index, log, expected in string.gmatch(outcome, '=c%d+:(%d+):(%d+):(%d+):(%d+)') do
     reply[#reply + 1] = missed_entries(KEYS[tonumber(index)], KEYS[tonumber(log)], tonumber(expected), tonumber(actual))
@@ -62,7 +63,7 @@ local record = call('HMGET', KEYS[1], 'registered', slot)
 if not record[1] then return { 'unknown' } end
 if record[2] then
   local done, outcome = match(record[2], '^(%d+) (.*)$')
-  if done == ARGV[1] then return outcome == 'never' and { 'unknown' } or reply_of(outcome) end
+  if done == ARGV[1] then return outcome == 'never' and { 'unknown' } or with_missed(outcome) end
   if tonumber(done) > tonumber(ARGV[1]) then return { 'unknown' } end
 end
 
@@ -86,34 +87,30 @@ local number = 0 -- of the append
 local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
 local function failed(message) except('e' .. string.gsub(message, '%s', '_')) end
 
--- The fields of an event whose place moved: with its time, where it has none and needs one now.
-local function timed(...)
-  local fields = { ... }
-  compare_clock()
-  for i = 9, #fields, 2 do
-    if fields[i] == 'at' then return fields end
+-- XADD where the log ends at or behind `place`, for somebody else wrote there: `place` moves behind that entry.
+local function add_behind(log, ...)
+  local before = place
+  local last = call('XINFO', 'STREAM', log)
+  for i = 1, #last, 2 do
+    if last[i] == 'last-generated-id' then place = (match(last[i + 1], '^%d+') - EPOCH + 1) * PER_MS end
   end
-  if late then
+  if place >= 2 ^ 53 then
+    place = before
+    return { err = 'an entry of ' .. log .. ' has an id beyond all times' }
+  end
+  compare_clock()
+  local fields, has_time = { ... }, false
+  for i = 9, #fields, 2 do has_time = has_time or fields[i] == 'at' end
+  if late and not has_time then
     fields[#fields + 1], fields[#fields + 2] = 'at', late
   end
-  return fields
+  return pcall('XADD', log, entry_id(place), unpack(fields))
 end
 
--- XADD at `place`. Where somebody else's entry stands further on, `place` moves behind it. The place, or nil and what is wrong.
+-- XADD at `place`, or behind somebody else's entry. The place, or nil and what is wrong.
 local function add(log, ...)
-  local before = place
   local reply = pcall('XADD', log, entry_id(place), ...)
-  if type(reply) == 'table' and reply.err and find(reply.err, 'equal or smaller', 1, true) then
-    local last = call('XINFO', 'STREAM', log)
-    for i = 1, #last, 2 do
-      if last[i] == 'last-generated-id' then place = (match(last[i + 1], '^%d+') - EPOCH + 1) * PER_MS end
-    end
-    if place >= 2 ^ 53 then
-      place = before
-      return nil, 'an entry of ' .. log .. ' has an id beyond all times'
-    end
-    reply = pcall('XADD', log, entry_id(place), unpack(timed(...)))
-  end
+  if type(reply) == 'table' and reply.err and find(reply.err, 'equal or smaller', 1, true) then reply = add_behind(log, ...) end
   if type(reply) == 'table' and reply.err then return nil, reply.err end
   place = place + 1
   return place - 1
@@ -127,21 +124,6 @@ end
 
 local function conflict(stream, actual, index, log, expected)
   except('c' .. stream .. ':' .. actual .. ':' .. index .. ':' .. log .. ':' .. (tonumber(expected) or actual))
-end
-
-local function extras_at(i, count, at_place)
-  local extras, has_time = {}, false
-  for j = i, i + 2 * count - 1, 2 do
-    local name, value = ARGV[j], ARGV[j + 1]
-    if name == 'at' then -- never after the place that it stands at, or reading by time would pass it over
-      has_time, value = true, format('%.0f', math.min(value, floor(at_place / PER_MS) + EPOCH))
-    end
-    extras[#extras + 1], extras[#extras + 2] = name, value
-  end
-  if late and not has_time then
-    extras[#extras + 1], extras[#extras + 2] = 'at', late
-  end
-  return extras
 end
 
 -- RPUSH comes first, for its reply is the version; what it did is undone where the expectation is not met.
@@ -178,116 +160,136 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
   expected_place = place
 end
 
--- Reads ARGV of a 'multi' from i on. The append as a table, and where the next one starts.
-local function read_multi(i)
-  local multi = { result = tonumber(ARGV[i]), digest = ARGV[i + 1], ttl = ARGV[i + 2], marks = {}, guards = {}, streams = {} }
-  i = i + 4
-  for m = 1, ARGV[i - 1] do
-    multi.marks[m] = { key = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1], new = ARGV[i + 2] }
-    i = i + 3
-  end
-  i = i + 1
-  for g = 1, ARGV[i - 1] do
-    multi.guards[g] = { index = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1] }
-    i = i + 2
-  end
-  i = i + 1
-  for s = 1, ARGV[i - 1] do
-    local stream = { index = tonumber(ARGV[i]), log = tonumber(ARGV[i + 1]), id_from = ARGV[i + 2] + 1, expected = ARGV[i + 3], events = {} }
-    i = i + 5
-    for e = 1, ARGV[i - 1] do
-      stream.events[e] = i
-      i = i + 3 + 2 * ARGV[i + 2]
+-- What reads a 'multi' from ARGV, and what appends it.
+local function multi_functions()
+  local function extras_at(i, count, at_place)
+    local extras, has_time = {}, false
+    for j = i, i + 2 * count - 1, 2 do
+      local name, value = ARGV[j], ARGV[j + 1]
+      if name == 'at' then -- never after the place that it stands at, or reading by time would pass it over
+        has_time, value = true, format('%.0f', math.min(value, floor(at_place / PER_MS) + EPOCH))
+      end
+      extras[#extras + 1], extras[#extras + 2] = name, value
     end
-    multi.streams[s] = stream
+    if late and not has_time then
+      extras[#extras + 1], extras[#extras + 2] = 'at', late
+    end
+    return extras
   end
-  return multi, i
-end
 
--- Whether nothing stands against it; otherwise what does was noted.
-local function may_append(multi, lengths)
-  for m, mark in ipairs(multi.marks) do
-    local actual = pcall('HGET', mark.key, 'position') or ''
-    if type(actual) == 'table' then return failed(actual.err) end
-    if actual ~= mark.expected then return except('m' .. m - 1 .. ':' .. actual) end
+  -- Reads ARGV of a 'multi' from i on. The append as a table, and where the next one starts.
+  local function read_multi(i)
+    local multi = { result = tonumber(ARGV[i]), digest = ARGV[i + 1], ttl = ARGV[i + 2], marks = {}, guards = {}, streams = {} }
+    i = i + 4
+    for m = 1, ARGV[i - 1] do
+      multi.marks[m] = { key = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1], new = ARGV[i + 2] }
+      i = i + 3
+    end
+    i = i + 1
+    for g = 1, ARGV[i - 1] do
+      multi.guards[g] = { index = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1] }
+      i = i + 2
+    end
+    i = i + 1
+    for s = 1, ARGV[i - 1] do
+      local stream = { index = tonumber(ARGV[i]), log = tonumber(ARGV[i + 1]), id_from = ARGV[i + 2] + 1, expected = ARGV[i + 3], events = {} }
+      i = i + 5
+      for e = 1, ARGV[i - 1] do
+        stream.events[e] = i
+        i = i + 3 + 2 * ARGV[i + 2]
+      end
+      multi.streams[s] = stream
+    end
+    return multi, i
   end
-  for g, guard in ipairs(multi.guards) do
-    local actual = pcall('LLEN', guard.index)
-    if type(actual) == 'table' then return failed(actual.err) end
-    if not is_met(guard.expected, actual) then return except('g' .. g - 1 .. ':' .. actual) end
-  end
-  for s, stream in ipairs(multi.streams) do
-    local actual = pcall('LLEN', KEYS[stream.index])
-    if type(actual) == 'table' then return failed(actual.err) end
-    if not is_met(stream.expected, actual) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
-    lengths[KEYS[stream.index]] = actual
-  end
-  return true
-end
 
--- Writes one stream's events. What was written comes back as an undo, also where one of them failed.
-local function write_stream(stream, length)
-  local index, log, places = KEYS[stream.index], KEYS[stream.log], {}
-  local undo = { log = log, index = index, places = places, pushed = 0 }
-  local id = sub(index, stream.id_from)
-  for e, i in ipairs(stream.events) do
-    local extras = extras_at(i + 3, ARGV[i + 2], place)
-    local added, wrong = add(log, 'type', ARGV[i], 'id', id, 'version', length + e, 'data', ARGV[i + 1], unpack(extras))
-    if not added then return undo, wrong end
-    places[e] = added
+  -- Whether nothing stands against it; otherwise what does was noted.
+  local function may_append(multi, lengths)
+    for m, mark in ipairs(multi.marks) do
+      local actual = pcall('HGET', mark.key, 'position') or ''
+      if type(actual) == 'table' then return failed(actual.err) end
+      if actual ~= mark.expected then return except('m' .. m - 1 .. ':' .. actual) end
+    end
+    for g, guard in ipairs(multi.guards) do
+      local actual = pcall('LLEN', guard.index)
+      if type(actual) == 'table' then return failed(actual.err) end
+      if not is_met(guard.expected, actual) then return except('g' .. g - 1 .. ':' .. actual) end
+    end
+    for s, stream in ipairs(multi.streams) do
+      local actual = pcall('LLEN', KEYS[stream.index])
+      if type(actual) == 'table' then return failed(actual.err) end
+      if not is_met(stream.expected, actual) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
+      lengths[KEYS[stream.index]] = actual
+    end
+    return true
   end
-  if #places > 0 then
-    call('RPUSH', index, unpack(places))
-    undo.pushed = #places
-  end
-  return undo
-end
 
-local function take_back(undos)
-  for _, undo in ipairs(undos) do
-    for _, written in ipairs(undo.places) do call('XDEL', undo.log, entry_id(written)) end
-    if undo.pushed > 0 then call('LTRIM', undo.index, 0, -undo.pushed - 1) end
+  -- Writes one stream's events. What was written comes back as an undo, also where one of them failed.
+  local function write_stream(stream, length)
+    local index, log, places = KEYS[stream.index], KEYS[stream.log], {}
+    local undo = { log = log, index = index, places = places, pushed = 0 }
+    local id = sub(index, stream.id_from)
+    for e, i in ipairs(stream.events) do
+      local extras = extras_at(i + 3, ARGV[i + 2], place)
+      local added, wrong = add(log, 'type', ARGV[i], 'id', id, 'version', length + e, 'data', ARGV[i + 1], unpack(extras))
+      if not added then return undo, wrong end
+      places[e] = added
+    end
+    if #places > 0 then
+      call('RPUSH', index, unpack(places))
+      undo.pushed = #places
+    end
+    return undo
   end
-end
 
-local function append_multi(multi)
-  if multi.result > 0 then
-    local earlier = pcall('GET', KEYS[multi.result])
-    if type(earlier) == 'table' then return failed(earlier.err) end
-    if earlier then
-      local digest, result = match(earlier, '^(%S*) (.*)$')
-      return except(digest == multi.digest and 'r' .. result or 'k')
+  local function take_back(undos)
+    for _, undo in ipairs(undos) do
+      for _, written in ipairs(undo.places) do call('XDEL', undo.log, entry_id(written)) end
+      if undo.pushed > 0 then call('LTRIM', undo.index, 0, -undo.pushed - 1) end
     end
   end
-  local lengths, undos, versions, events = {}, {}, {}, 0
-  if not may_append(multi, lengths) then return end
-  local starts_at
-  for s, stream in ipairs(multi.streams) do
-    local undo, wrong = write_stream(stream, lengths[KEYS[stream.index]])
-    undos[s] = undo
-    if wrong then
-      take_back(undos)
-      expected_place = -1 -- places were used up: the next append says where it is
-      return failed(wrong)
+
+  local function append_multi(multi)
+    if multi.result > 0 then
+      local earlier = pcall('GET', KEYS[multi.result])
+      if type(earlier) == 'table' then return failed(earlier.err) end
+      if earlier then
+        local digest, result = match(earlier, '^(%S*) (.*)$')
+        return except(digest == multi.digest and 'r' .. result or 'k')
+      end
     end
-    starts_at = starts_at or undo.places[1]
-    events = events + #undo.places
-    lengths[KEYS[stream.index]] = lengths[KEYS[stream.index]] + #undo.places
-    versions[s] = lengths[KEYS[stream.index]]
+    local lengths, undos, versions, events = {}, {}, {}, 0
+    if not may_append(multi, lengths) then return end
+    local starts_at
+    for s, stream in ipairs(multi.streams) do
+      local undo, wrong = write_stream(stream, lengths[KEYS[stream.index]])
+      undos[s] = undo
+      if wrong then
+        take_back(undos)
+        expected_place = -1 -- places were used up: the next append says where it is
+        return failed(wrong)
+      end
+      starts_at = starts_at or undo.places[1]
+      events = events + #undo.places
+      lengths[KEYS[stream.index]] = lengths[KEYS[stream.index]] + #undo.places
+      versions[s] = lengths[KEYS[stream.index]]
+    end
+    for _, mark in ipairs(multi.marks) do call('HSET', mark.key, 'position', mark.new) end
+    local told = table.concat(versions, ',')
+    if multi.result > 0 then
+      call('SET', KEYS[multi.result], multi.digest .. ' ' .. told .. ':' .. format('%.0f', place - events) .. ':' .. events, 'PX', multi.ttl)
+    end
+    except('v' .. told)
+    -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
+    if not starts_at then return end
+    if place - events ~= expected_place then except('p' .. format('%.0f', place - events)) end
+    expected_place = place
   end
-  for _, mark in ipairs(multi.marks) do call('HSET', mark.key, 'position', mark.new) end
-  local told = table.concat(versions, ',')
-  if multi.result > 0 then
-    call('SET', KEYS[multi.result], multi.digest .. ' ' .. told .. ':' .. format('%.0f', place - events) .. ':' .. events, 'PX', multi.ttl)
-  end
-  except('v' .. told)
-  -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
-  if not starts_at then return end
-  if place - events ~= expected_place then except('p' .. format('%.0f', place - events)) end
-  expected_place = place
+
+  return read_multi, append_multi
 end
 
-local log_key, id_from
+local log_key, id_from, read_multi, append_multi
 local plain_key = 4
 while ARGV[at] do
   local word = ARGV[at]
@@ -295,6 +297,7 @@ while ARGV[at] do
     log_key, id_from = tonumber(ARGV[at + 1]), ARGV[at + 2] + 1
     at = at + 3
   elseif word == 'multi' then
+    if not read_multi then read_multi, append_multi = multi_functions() end
     local multi
     multi, at = read_multi(at + 1)
     append_multi(multi)
@@ -309,4 +312,4 @@ if place > first then call('SET', KEYS[2], format('%.0f', place - 1)) end
 local outcome = format('%.0f', first)
 if #exceptions > 0 then outcome = outcome .. ' ' .. table.concat(exceptions, ' ') end
 call('HSET', KEYS[1], slot, ARGV[1] .. ' ' .. outcome)
-return reply_of(outcome)
+return #exceptions > 0 and with_missed(outcome) or { outcome }
