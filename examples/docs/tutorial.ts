@@ -75,7 +75,11 @@ const profiles = projection({
 const store = await EventStore.connect(process.env['REDIS_URL'] ?? 'redis://localhost:6379', { namespace: 'tutorial' });
 const snapshots = new SnapshotStore(store);
 
-const processor = new StreamProcessor(store, { sources: [updates, activity, friends], projections: [profiles] });
+const processor = new StreamProcessor(store, {
+  sources: [updates, activity, friends],
+  projections: [profiles],
+  leaseMs: 1_000, // killed, it is missed for so long by the next one
+});
 processor.start();
 await processor.runUntilCaughtUp();
 
