@@ -1,0 +1,89 @@
+// A store does what its model does, over thousands of random commands of one client; and the model's test finds planted faults.
+import fc from 'fast-check';
+import type { EventStore } from 'millrace';
+import { describe, expect, test } from 'vitest';
+import { openStore } from '../support/store.ts';
+import { allSteps, checkEnd, type Subject, type World } from './commands.ts';
+import { StoreModel } from './store-model.ts';
+
+const COMMANDS = Number(process.env['MILLRACE_MODEL_COMMANDS'] ?? 10_000);
+
+/** Runs random commands, so many at least, on new stores. Fails with the seed and the shortest commands that it finds. */
+async function runModel(seed: number, commandsMin: number, disturb: (store: EventStore) => Subject = (store) => store): Promise<number> {
+  let count = 0;
+  for (let run = 0; count < commandsMin; run += 1) {
+    const property = fc.asyncProperty(fc.commands(allSteps, { maxCommands: 600, size: 'max' }), async (commands) => {
+      await using store = await openStore();
+      const subject = disturb(store);
+      const world: World = { model: new StoreModel(), asked: [], count: 0 };
+      const setup = (): { model: World; real: Subject } => ({ model: world, real: subject });
+      try {
+        await fc.asyncModelRun(setup, commands);
+        await checkEnd(world, subject);
+      } finally {
+        count += world.count;
+      }
+    });
+    await fc.assert(property, { seed: seed + run, numRuns: 3, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false });
+  }
+  return count;
+}
+
+test(`a store does what its model does, over ${COMMANDS} commands`, async () => {
+  const seed = Date.now() % 2 ** 31;
+  const count = await runModel(seed, COMMANDS);
+  console.log(`model: ${count} commands, seed ${seed}`);
+  expect(count).toBeGreaterThanOrEqual(COMMANDS);
+}, 300_000);
+
+/** The store with some of its methods replaced. */
+function faulty(store: EventStore, methods: Partial<Subject>): Subject {
+  const sound: Subject = {
+    append: (stream, events, options) => store.append(stream, events, options),
+    appendAll: (parts, options) => store.appendAll(parts, options),
+    execute: (decider, id, command, options) => store.execute(decider, id, command, options),
+    readStream: (stream, options) => store.readStream(stream, options),
+    readAll: (options) => store.readAll(options),
+    readCategory: (category, options) => store.readCategory(category, options),
+  };
+  return { ...sound, ...methods };
+}
+
+describe('the test with the model finds', () => {
+  const faults: readonly [string, (store: EventStore) => Subject][] = [
+    [
+      'an append that forgets its idempotency key',
+      (store) => faulty(store, { append: (stream, events, { idempotencyKey: _, ...options } = {}) => store.append(stream, events, options) }),
+    ],
+    [
+      'an append that passes over its guards',
+      (store) => faulty(store, { append: (stream, events, { guards: _, ...options } = {}) => store.append(stream, events, options) }),
+    ],
+    [
+      'an append that takes any version for the right one',
+      (store) => faulty(store, { append: (stream, events, options) => store.append(stream, events, { ...options, expectedVersion: 'any' }) }),
+    ],
+    [
+      'an append that is done twice',
+      (store) =>
+        faulty(store, {
+          append: async (stream, events, options) => await store.append(stream, events, options).then(() => store.append(stream, events, options)),
+        }),
+    ],
+    [
+      'a read that ends an event too early',
+      (store) =>
+        faulty(store, { readAll: (options) => store.readAll({ ...options, limit: (options?.limit ?? 1_000_000) > 5 ? 5 : (options?.limit ?? 5) }) }),
+    ],
+    [
+      'a read that goes the wrong way',
+      (store) => faulty(store, { readStream: (stream, options) => store.readStream(stream, { ...options, direction: 'forward' }) }),
+    ],
+  ];
+
+  test.each(faults)('%s', async (_, disturb) => {
+    const found = await runModel(1, 3_000, disturb).catch((error: unknown) => error);
+    expect(found).toBeInstanceOf(Error);
+    expect((found as Error).message).toMatch(/seed: 1/);
+  });
+});
