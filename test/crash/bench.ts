@@ -8,7 +8,7 @@ import { documentFaults, foldAll, lossFaults, positionFaults, type Recorded, ver
 import { until } from '../support/processors.ts';
 import { openStore } from '../support/store.ts';
 import { type HeldLease, WorkerPool } from '../support/workers.ts';
-import { NO_TALLY, tallied, tallies } from '../workers/tally.ts';
+import { type Bucket, bucketOf, buckets, NO_BUCKET, NO_TALLY, tallied, tallies } from '../workers/tally.ts';
 
 const STREAMS = 2_000;
 const PARTITIONS = 6;
@@ -61,7 +61,7 @@ const keyOf = ({ streamName, data }: Recorded): string => `${streamName.slice(st
 
 /** Waits until everything is folded, ends the workers, and compares what is stored with what was appended. */
 export async function checkExact({ store, pool }: Bench, acknowledged: readonly string[]): Promise<void> {
-  const onlooker = new StreamProcessor(store, { projections: [tallies] });
+  const onlooker = new StreamProcessor(store, { projections: [tallies, buckets] });
   await until('all is folded', async () => (await onlooker.progress()).projections.every(({ lagEvents }) => lagEvents === 0), 30_000);
   expect(pool.unexpectedEnds).toEqual([]);
   expect(new Set(await pool.stop())).toEqual(new Set([0]));
@@ -75,11 +75,30 @@ export async function checkExact({ store, pool }: Bench, acknowledged: readonly 
     Array.from({ length: STREAMS }, (_, id) => String(id)),
   );
   expect(documentFaults(documents, expected).slice(0, 5)).toEqual([]);
+  expect(
+    documentFaults(
+      await new SnapshotStore(store).getMany(
+        buckets,
+        Array.from({ length: 100 }, (_, n) => bucketOf(n)),
+      ),
+      expectedBuckets(events),
+    ),
+  ).toEqual([]);
   const total = [...documents.values()].reduce((sum, { count, faults }) => ({ count: sum.count + count, faults: sum.faults + faults }), {
     count: 0,
     faults: 0,
   });
   expect(total).toEqual({ count: acknowledged.length, faults: 0 });
+}
+
+function expectedBuckets(events: readonly Recorded[]): Map<string, Bucket> {
+  const expected = new Map<string, Bucket>();
+  for (const { data } of events) {
+    const { n } = data as { n: number };
+    const { count, sum } = expected.get(bucketOf(n)) ?? NO_BUCKET;
+    expected.set(bucketOf(n), { count: count + 1, sum: sum + n });
+  }
+  return expected;
 }
 
 export interface Bench extends AsyncDisposable {

@@ -1,6 +1,6 @@
 // A process that runs a processor until it is told to stop: the crash tests kill it and pause it.
 import { EventStore, StreamProcessor } from 'millrace';
-import { countedFrom, tallies } from './tally.ts';
+import { buckets, countedFrom, tallies } from './tally.ts';
 
 /** What a worker is told, as JSON in MILLRACE_WORKER. */
 export interface WorkerSettings {
@@ -14,7 +14,7 @@ export interface WorkerSettings {
 const { url, namespace, library, leaseMs, sourceKey } = JSON.parse(process.env['MILLRACE_WORKER'] ?? '{}') as WorkerSettings;
 const store = await EventStore.connect(url, { namespace, library });
 const sources = sourceKey === undefined ? [] : [countedFrom(sourceKey)];
-const processor = new StreamProcessor(store, { projections: [tallies], sources, leaseMs });
+const processor = new StreamProcessor(store, { projections: [tallies, buckets], sources, leaseMs });
 processor.on('failed', ({ error }) => {
   console.error(error);
   process.exit(1);

@@ -34,6 +34,27 @@ export const tallies: Projection<Tally> = projection({
   evolve: (tally, event) => tallied(tally, event.streamVersion, event.data.n),
 });
 
+export interface Bucket {
+  readonly count: number;
+  readonly sum: number;
+}
+
+export const NO_BUCKET: Bucket = { count: 0, sum: 0 };
+
+/** The document of a number: it gets events of every partition. */
+export function bucketOf(n: number): string {
+  return `bucket-${n % 20}`;
+}
+
+/** Folded over all partitions, in whatever order their events come. */
+export const buckets: Projection<Bucket> = projection({
+  name: 'buckets',
+  categories: [counted],
+  key: (event) => bucketOf(event.data.n),
+  initialState: () => NO_BUCKET,
+  evolve: ({ count, sum }, event) => ({ count: count + 1, sum: sum + event.data.n }),
+});
+
 /** Entries with the fields `id` and `n`. */
 export function countedFrom(key: string): Source {
   return source({
