@@ -14,7 +14,7 @@ export interface Codec {
 /** How many levels deep a value may be nested: much deeper ones overflow the stack of whatever walks through them. */
 const LEVELS_MAX = 1_000;
 
-const WRITABLE = 'what JSON can hold: text, finite numbers but -0, booleans, null, and arrays and plain objects of such, or what has a toJSON';
+const WRITABLE = 'what JSON can hold: text, finite numbers but -0, booleans, null, arrays, plain objects, or what has a toJSON';
 
 /**
  * JSON. A date becomes its ISO text and stays one; a property that is undefined is absent; whatever else JSON would lose is refused,

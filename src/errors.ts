@@ -76,6 +76,12 @@ function quoted(text: string): string {
   );
 }
 
+/** What a cause says, as a sentence of another message, which itself tells what was written. */
+function reasonIn(cause: unknown): string {
+  const text = cause instanceof Error ? cause.message.replace(/ Nothing was written\.$/, '') : show(cause);
+  return /[.?!]$/.test(text) ? text : `${text}.`;
+}
+
 /** What was given cannot be used. Nothing was written. */
 export class InvalidInputError extends MillraceError {
   readonly code = 'invalid-input';
@@ -207,6 +213,24 @@ export class CorruptEntryError extends MillraceError {
   }
 }
 
+/** A stored document, or a decider's stored state, cannot be read: something else wrote to it, or it has another codec. */
+export class CorruptDocumentError extends MillraceError {
+  readonly code = 'corrupt-document';
+  readonly key: string;
+  /** The field of the hash. */
+  readonly property: string;
+
+  constructor(key: string, property: string, found: unknown, options?: ErrorOptions) {
+    super(
+      `Field ${show(property)} of ${show(key)} cannot be read: expected text that the codec of this store can decode, found ${show(found)}. ` +
+        'Look at it with HGETALL. Fold the projection anew under a higher version; of a decider delete the key, for its state is folded again from the events.',
+      options,
+    );
+    this.key = key;
+    this.property = property;
+  }
+}
+
 /** A projection's `evolve` or `key` threw. The projection stands still at the event before; mend the code and start again. */
 export class ProjectionFailedError extends MillraceError {
   readonly code = 'projection-failed';
@@ -224,7 +248,7 @@ export class ProjectionFailedError extends MillraceError {
     const { cause } = options;
     super(
       `Projection ${show(projection)} stopped at event ${show(event.type)}, ${event.streamName}@${event.streamVersion}, position ${event.position}: ` +
-        `${cause instanceof Error ? cause.message : show(cause)}. Nothing of this event was stored. Mend the projection and start the processor again: it goes on with this event.`,
+        `${reasonIn(cause)} Nothing of this event was stored. Mend the projection and start the processor again: it goes on with this event.`,
       options,
     );
     this.projection = projection;
@@ -261,7 +285,7 @@ export class SourceFailedError extends MillraceError {
   constructor(sourceKey: string, entryId: string, options: ErrorOptions) {
     const { cause } = options;
     super(
-      `The import of ${sourceKey} stopped at entry ${entryId}: ${cause instanceof Error ? cause.message : show(cause)}. Nothing of it was imported. ` +
+      `The import of ${sourceKey} stopped at entry ${entryId}: ${reasonIn(cause)} Nothing of it was imported. ` +
         "Mend its decode and start the processor again, or give the source onError: 'skip', which counts such entries and goes on.",
       options,
     );

@@ -1,6 +1,7 @@
 // Executes a command: loads a decider's state, decides, appends, and decides again from what was missed when another was faster.
 import { LRUCache } from 'lru-cache';
-import { IdempotencyKeyReusedError, VersionConflictError } from './errors.ts';
+import { saidOf } from './codec.ts';
+import { IdempotencyKeyReusedError, InvalidInputError, VersionConflictError } from './errors.ts';
 import type { AnyEvent, RecordedEvent } from './event.ts';
 import type { Decider } from './fold/decider.ts';
 import { type AppendAllOptions, digestOfText, prepare, settle } from './log/append.ts';
@@ -84,6 +85,8 @@ class Execution<E extends AnyEvent, Command, State> {
     this.#connection = connection;
     this.#decider = decider;
     this.#options = options;
+    const { attempts = ATTEMPTS } = options;
+    if (!Number.isSafeInteger(attempts) || attempts < 1) throw new InvalidInputError('option attempts', 'a whole number from 1', attempts);
     this.stream = streamKeys(connection, streamName);
   }
 
@@ -126,11 +129,15 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   #decide(command: Command, state: State): { readonly events: readonly E[]; readonly rejection?: never } | { readonly events?: never; readonly rejection: unknown } {
+    let events: readonly E[];
     try {
-      return { events: this.#decider.decide(command, state) };
+      events = this.#decider.decide(command, state);
     } catch (rejection) {
       return { rejection };
     }
+    // A promise, or one event that is in no array, has no length, and would pass for nothing to do.
+    if (!Array.isArray(events)) throw new InvalidInputError('result of decide', 'an array of events', events);
+    return { events };
   }
 
   #load(): Promise<LoadedState<State>> {
@@ -188,10 +195,19 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   #digestOf(command: Command): string {
-    return digestOfText(JSON.stringify([this.stream.streamName, this.#connection.codec.encode(command)]));
+    return digestOfText(JSON.stringify([this.stream.streamName, encodeCommand(this.#connection, command)]));
   }
 }
 
 function isWorthDecidingAgain(error: unknown): error is VersionConflictError {
   return error instanceof VersionConflictError && !error.isGuard;
+}
+
+/** Only a command that has an idempotency key is encoded, to recognise it when it comes again. */
+function encodeCommand({ codec }: Connection, command: unknown): string {
+  try {
+    return codec.encode(command);
+  } catch (error) {
+    throw saidOf('command (one with an idempotencyKey is encoded)', error);
+  }
 }

@@ -15,7 +15,28 @@ export { type Cursor, joinTokens, type Token } from './token.ts';
 export { type Codec, jsonCodec } from './codec.ts';
 export type { ClientOptions, StoreOptions } from './redis/open.ts';
 export type { RedisClient } from './redis/client.ts';
-export * from './errors.ts';
+export {
+  ConnectionFailedError,
+  CorruptDocumentError,
+  CorruptEntryError,
+  DocumentTooLargeError,
+  IdempotencyKeyReusedError,
+  InvalidInputError,
+  isMillraceError,
+  LogLostError,
+  MillraceError,
+  NotCaughtUpError,
+  OutcomeUnknownError,
+  PartitionMismatchError,
+  ProjectionChangedError,
+  ProjectionFailedError,
+  ServerRefusedError,
+  SourceFailedError,
+  StoreClosedError,
+  StoreMismatchError,
+  UnsuitableServerError,
+  VersionConflictError,
+} from './errors.ts';
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
 export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';

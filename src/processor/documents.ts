@@ -109,10 +109,11 @@ export class LocalDocuments implements Documents {
     }
     // What the cache has let go may be in the commit on its way, which another command could overtake.
     if (missing.length > 0 && this.#cache.size >= projectionLimits.cachedDocuments) await settle();
-    const found = await readDocuments(this.#connection.port, missing.map((key) => this.#keyOf(key)));
+    const documentKeys = missing.map((key) => this.#keyOf(key));
+    const found = await readDocuments(this.#connection.port, documentKeys);
     for (const [index, key] of missing.entries()) {
       const fields = found[index] ?? [];
-      const decoded = decodeDocument<unknown>(this.#connection.codec, fields);
+      const decoded = decodeDocument<unknown>(this.#connection.codec, fields, documentKeys[index] ?? '');
       const document = { key, state: decoded.state, fields: namesOf(fields), size: sizeOf(fields), place: placeOfDocument(decoded) };
       documents.set(key, document);
       this.#cache.set(key, document);

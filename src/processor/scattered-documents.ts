@@ -79,7 +79,7 @@ export class ScatteredDocuments implements Documents {
     const { port, codec } = this.#connection;
     const { documentKey, removedKey } = this.#keyOf(key);
     const [[fields = []], removed] = await Promise.all([readDocuments(port, [documentKey]), port.send(removedKey, ['HGET', removedKey, String(this.#partition)])]);
-    const { state, reserved } = decodeDocument(codec, fields);
+    const { state, reserved } = decodeDocument(codec, fields, documentKey);
     const removedFloor = typeof removed === 'string' ? removed : '';
     const revision = reserved.get(documentFields.revision) ?? '0';
     const floor = revision === '0' ? removedFloor : (reserved.get(this.#positionField()) ?? '');
@@ -131,7 +131,7 @@ export class ScatteredDocuments implements Documents {
   async #removeTombstone({ key }: ScatteredDocument): Promise<boolean> {
     const { documentKey, removedKey } = this.#keyOf(key);
     const [fields = []] = await readDocuments(this.#connection.port, [documentKey]);
-    const { reserved } = decodeDocument(this.#connection.codec, fields);
+    const { reserved } = decodeDocument(this.#connection.codec, fields, documentKey);
     if (!reserved.has(documentFields.deleted)) return true;
     const prefix = `${documentFields.position}:`;
     for (const [name, entryId] of reserved) {

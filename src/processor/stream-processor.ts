@@ -175,8 +175,12 @@ export class StreamProcessor {
   }
 
   async #haveReached(heads: readonly number[]): Promise<boolean> {
-    for (const { projection, partition } of this.#tasks) {
+    const { port } = this.#connection;
+    for (const { projection, partition, checkpointKey, reads } of this.#tasks) {
       if (!(await hasReached(this.#connection, projection, partition, heads[partition] ?? -1))) return false;
+      // One that was reached with other categories is not this one's: its loop is about to say so.
+      const stored = await port.send(checkpointKey, ['HGET', checkpointKey, 'reads']);
+      if (stored !== null && stored !== reads) return false;
     }
     return true;
   }

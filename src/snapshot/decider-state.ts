@@ -33,7 +33,7 @@ export async function loadState<E extends AnyEvent, Command, State>(
 ): Promise<LoadedState<State>> {
   const documentKey = stateKey(connection, decider, stream);
   const { fields, result, tails } = await readFresh(connection.port, documentKey, [stream], { most: EVENTS_AT_ONCE, resultKey });
-  const document = decodeDocument<State>(connection.codec, fields);
+  const document = decodeDocument<State>(connection.codec, fields, documentKey);
   const stored = Number(document.reserved.get(documentFields.version) ?? 0);
   const start: FoldedState<State> =
     document.state === undefined

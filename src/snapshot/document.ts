@@ -1,6 +1,6 @@
 // A state as the fields of a hash, readable by any Redis client, and back.
 import { type Codec, saidOf } from '../codec.ts';
-import { InvalidInputError, show } from '../errors.ts';
+import { CorruptDocumentError, InvalidInputError, show } from '../errors.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
 
 /**
@@ -42,21 +42,22 @@ function isPlainObject(state: unknown): state is Record<string, unknown> {
   return prototype === null || prototype === Object.prototype;
 }
 
-/** Fields and values in turn, as HGETALL gives them. */
-export function decodeDocument<State>(codec: Codec, fields: readonly string[]): Document<State> {
+/** Fields and values in turn, as HGETALL gives them of `key`. Throws CorruptDocumentError. */
+export function decodeDocument<State>(codec: Codec, fields: readonly string[], key: string): Document<State> {
+  const decode = (property: string, text: string): unknown => decodeText(codec, text, { key, property });
   const reserved = new Map<string, string>();
   const properties: [string, unknown][] = [];
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
     const value = fields[i + 1] as string;
-    if (!name.startsWith(':')) properties.push([name, decodeValue(codec, value)]);
-    else if (name.startsWith('::')) properties.push([name.slice(1), decodeValue(codec, value)]);
+    if (!name.startsWith(':')) properties.push([name, looksEncoded(value) ? decode(name, value) : value]);
+    else if (name.startsWith('::')) properties.push([name.slice(1), looksEncoded(value) ? decode(name, value) : value]);
     else reserved.set(name, value);
   }
   const whole = reserved.get(documentFields.state);
   const isThere = fields.length > 0 && !reserved.has(documentFields.deleted);
   // fromEntries defines properties, so that one named __proto__ touches no prototype.
-  const state = whole === undefined ? Object.fromEntries(properties) : codec.decode(whole);
+  const state = whole === undefined ? Object.fromEntries(properties) : decode(documentFields.state, whole);
   return { state: isThere ? (state as State) : undefined, reserved };
 }
 
@@ -94,9 +95,12 @@ function encodeValue(codec: Codec, value: unknown): string {
   return looksEncoded(text) && !text.startsWith(' ') ? text : ` ${text}`;
 }
 
-function decodeValue(codec: Codec, text: string): unknown {
-  if (!looksEncoded(text)) return text;
-  return codec.decode(text.startsWith(' ') ? text.slice(1) : text);
+function decodeText(codec: Codec, text: string, { key, property }: { readonly key: string; readonly property: string }): unknown {
+  try {
+    return codec.decode(text.startsWith(' ') ? text.slice(1) : text);
+  } catch (cause) {
+    throw new CorruptDocumentError(key, property, text, { cause });
+  }
 }
 
 const STARTS = '{["- 0123456789';

@@ -112,7 +112,7 @@ async function readStored<State>(connection: Connection, projection: Projection<
     const names = part.keys.map((key) => connection.keys.snapshot(part.partition, projection.name, projection.version, key));
     const found = await readDocuments(connection.port, names);
     part.keys.forEach((key, index) => {
-      const { state } = decodeDocument<State>(connection.codec, found[index] ?? []);
+      const { state } = decodeDocument<State>(connection.codec, found[index] ?? [], names[index] ?? '');
       if (state !== undefined) documents.set(key, state);
     });
   }
@@ -160,7 +160,7 @@ async function readOneFresh<State>(connection: Connection, projection: Projectio
       return next < length ? [...read, ...(await readTail(connection, stream, next))] : read;
     }),
   );
-  const { state } = decodeDocument<State>(connection.codec, fields);
+  const { state } = decodeDocument<State>(connection.codec, fields, documentKey);
   return foldEvents(projection, events.flat().sort((a, b) => a.place - b.place), state);
 }
 
