@@ -74,7 +74,8 @@ export function positionFields(place: number): string[] {
 
 function encodeWhole(codec: Codec, state: unknown): string {
   try {
-    return codec.encode(state);
+    const text = codec.encode(state);
+    return text.startsWith(' ') ? ` ${text}` : text;
   } catch (error) {
     throw saidOf('state', error);
   }
