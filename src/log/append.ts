@@ -255,7 +255,8 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
 }
 
 function failedError(message: string): MillraceError {
-  return new ServerRefusedError(message.split(' ')[0] ?? 'ERR', `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`);
+  const [reason = 'ERR'] = /^[A-Z]+(?= )/.exec(message) ?? [];
+  return new ServerRefusedError(reason, `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`);
 }
 
 type Conflict = WriteOutcome & { readonly kind: 'conflict' };

@@ -26,6 +26,8 @@ export interface SourceMark {
 const ENTRIES_AT_ONCE = 250;
 const PAUSE_WITHOUT_SERVER_MS = 200;
 const BEGINNING = '0-0';
+/** Nothing can be added behind an entry with this id. */
+const LAST_ID = '18446744073709551615-18446744073709551615';
 
 /** A mark as Redis has it: entry id and count in one value, so that they move together. */
 function parseMark(text: string): SourceMark {
@@ -124,7 +126,9 @@ export class SourceLoop {
   /** Imports the next entries; whether there were any. */
   async #importSome(): Promise<boolean> {
     const { key } = this.source;
-    const entries = (await this.#connection.port.send(key, ['XRANGE', key, `(${this.#lastTaken()}`, '+', 'COUNT', String(ENTRIES_AT_ONCE)])) as readonly RawEntry[];
+    const after = this.#lastTaken();
+    if (after === LAST_ID) return false; // Redis refuses to look behind it
+    const entries = (await this.#connection.port.send(key, ['XRANGE', key, `(${after}`, '+', 'COUNT', String(ENTRIES_AT_ONCE)])) as readonly RawEntry[];
     if (entries.length === 0) return false;
     const { batch, failure } = this.#decodeAll(entries);
     if (batch) await this.#append(batch);
@@ -246,6 +250,9 @@ function compareNumbers(a: string, b: string): number {
   return a.length - b.length || (a < b ? -1 : Number(a > b));
 }
 
+/** The last time that a Date can be; an id may have one that is later. */
+const TIME_MAX_MS = 8.64e15;
+
 function sourceEntry([id, flat]: RawEntry): SourceEntry {
   const pairs: [string, string][] = [];
   const fields: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -254,5 +261,6 @@ function sourceEntry([id, flat]: RawEntry): SourceEntry {
     pairs.push([name, value]);
     fields[name] = value;
   }
-  return { id, time: new Date(Number(id.slice(0, id.indexOf('-')))), fields, pairs };
+  const ms = Math.min(Number(id.slice(0, id.indexOf('-'))), TIME_MAX_MS);
+  return { id, time: new Date(ms), fields, pairs };
 }

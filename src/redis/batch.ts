@@ -229,7 +229,7 @@ function otherOutcome(what: string): WriteOutcome {
     case 'k':
       return { kind: 'key-reused' };
     default:
-      return { kind: 'failed', message: rest.replaceAll('_', ' ') };
+      return { kind: 'failed', message: rest.replaceAll('\u001f', ' ') };
   }
 }
 

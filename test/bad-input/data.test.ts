@@ -1,4 +1,4 @@
-// Data that would not come back as it was: refused by name and place, and nothing is written. What looks dangerous and is not comes back.
+// Data that would not come back as it was: refused by name and place, and nothing is written; what only looks dangerous comes back.
 import { type Codec, type Event, type EventMetadata, EventStore } from 'millrace';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { testUrl, uniqueNamespace } from '../support/clients.ts';

@@ -1,5 +1,15 @@
 // Entries and keys that somebody else wrote into a store: told with key and entry, and gone on behind once they are removed.
-import { category, CorruptEntryError, type Event, type EventReader, type EventStore, projection, SnapshotStore, StreamProcessor } from 'millrace';
+import {
+  category,
+  CorruptEntryError,
+  type Event,
+  type EventReader,
+  type EventStore,
+  projection,
+  SnapshotStore,
+  source,
+  StreamProcessor,
+} from 'millrace';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connectRaw, type RawClient, uniqueNamespace } from '../support/clients.ts';
 import { collect, marks, note, notes, numbersOf, openStore } from '../support/store.ts';
@@ -135,14 +145,17 @@ describe('an entry of the log with an id of its own', () => {
   it.each(['9999999999999-0', '18446744073709551615-18446744073709551615'])(
     'beyond all times is told, and nothing can be appended behind it: %s',
     async (entryId) => {
-      const namespace = uniqueNamespace();
+      const namespace = uniqueNamespace('with_underscore');
       await using store = await openStore({ namespace });
       await store.append(notes.stream('1'), note(1));
       await raw.send('XADD', logKey(namespace), entryId, ...ours);
       expect(await takeAll(store.readAll())).toMatchObject({ numbers: [1], error: { entryId } });
       const append = (): Promise<unknown> => store.append(notes.stream('1'), note(2), { expectedVersion: 1 });
       const error = await writingNothing(namespace, () => refusalOf(append));
-      expect(error).toMatchObject({ name: 'ServerRefusedError', code: 'server-refused' });
+      expect(error).toMatchObject({ name: 'ServerRefusedError', code: 'server-refused', reason: 'ERR' });
+      expect(error.message).toMatch(
+        /(an entry of \{with_underscore.* has an id beyond all times|ERR The stream has exhausted the last possible ID.*)\. Nothing of it was written\./,
+      );
       await store.append(marks.stream('1'), note(3)); // the other logs go on
       await raw.send('XDEL', logKey(namespace), entryId);
       expect(await takeAll(store.readAll())).toEqual({ numbers: [1, 3], error: undefined });
@@ -184,6 +197,24 @@ describe('a projection', () => {
     await using mended = new StreamProcessor(store, { projections: [sums] });
     await mended.runUntilCaughtUp();
     expect(await snapshots.get(sums, '1')).toBe(3);
+  });
+});
+
+describe('a source', () => {
+  it('takes entries with ids beyond all times at the time of their import', async () => {
+    await using store = await openStore();
+    const key = uniqueNamespace('source');
+    await raw.send('XADD', key, '0-1', 'n', '1');
+    await raw.send('XADD', key, '9999999999999-0', 'n', '2');
+    await raw.send('XADD', key, '18446744073709551615-18446744073709551615', 'n', '3');
+    const imported = source({ key, into: notes, decode: ({ fields }) => ({ id: '1', event: note(Number(fields['n'])) }) });
+    await using processor = new StreamProcessor(store, { sources: [imported] });
+    await processor.runUntilCaughtUp();
+    const events = await collect(store.readStream(notes.stream('1')));
+    expect(numbersOf(events)).toEqual([1, 2, 3]);
+    expect(events[0]?.recordedAt).toEqual(new Date(0));
+    for (const { recordedAt } of events) expect(recordedAt.getTime()).toBeLessThan(Date.now() + 60_000);
+    await raw.send('DEL', key);
   });
 });
 

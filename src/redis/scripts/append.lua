@@ -85,7 +85,7 @@ local exceptions = {}
 local number = 0 -- of the append
 
 local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
-local function failed(message) except('e' .. string.gsub(message, '%s', '_')) end
+local function failed(message) except('e' .. string.gsub(message, '%s', '\31')) end
 
 -- XADD where the log ends at or behind `place`, for somebody else wrote there: `place` moves behind that entry.
 local function add_behind(log, ...)
