@@ -42,6 +42,9 @@ export async function serverOnPath(): Promise<string | undefined> {
 }
 
 async function given(url: string): Promise<FoundEngine> {
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new Error('REDIS_URL is no URL of Redis: expected one like redis://localhost:6379 or rediss://host:6380. Correct it, or unset REDIS_URL.');
+  }
   const { name, keeps } = await inspect(url);
   const { hostname, port } = new URL(url);
   return found(url, `${name} at ${hostname}:${port || 6379}, given by REDIS_URL; ${keeps}`, false, async () => {});

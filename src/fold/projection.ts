@@ -56,7 +56,7 @@ export function projection<const C extends readonly AnyCategory[], State>(defini
   const { name, version = 1, categories, key, initialState, evolve, consistency = 'async' } = definition;
   assertName('projection name', name, ':@');
   if (!Number.isSafeInteger(version) || version < 1) throw new InvalidInputError('projection version', 'a whole number from 1', version);
-  if (categories.length === 0) throw new InvalidInputError('categories of a projection', 'at least one category', categories);
+  if (categories.length === 0 || !categories.every(isCategory)) throw new InvalidInputError('categories of a projection', 'one or several categories, as category() makes them', categories);
   type Fold = Projection<State>;
   return Object.freeze({
     name,
@@ -68,6 +68,11 @@ export function projection<const C extends readonly AnyCategory[], State>(defini
     initialState,
     evolve: evolve as Fold['evolve'],
   });
+}
+
+// Types tell it in TypeScript; a program in JavaScript may give names.
+function isCategory(category: AnyCategory): boolean {
+  return typeof category === 'object' && typeof category.name === 'string';
 }
 
 /** Checks a document's key. Throws InvalidInputError. */

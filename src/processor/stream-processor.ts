@@ -20,7 +20,7 @@ export interface StreamProcessorOptions {
   readonly projections?: readonly AnyProjection[];
   readonly sources?: readonly Source[];
   /**
-   * How long another process waits, at most, before it takes over from one that died, in milliseconds. Default 10,000. A process that
+   * How long another process waits, at most, before it takes over from one that died, in milliseconds. Default 4,000. A process that
    * stops gives its work back at once; one that is paused longer than this can store nothing any more.
    */
   readonly leaseMs?: number;
@@ -43,7 +43,8 @@ export interface ProcessorProgress {
   readonly sources: readonly SourceProgress[];
 }
 
-const LEASE_MS = 10_000;
+/** Less than a read waits for a token by default, so that a process that died does not make it fail. */
+const LEASE_MS = 4_000;
 const LEASE_MS_MIN = 100;
 const POLL_MS = 20;
 
@@ -61,10 +62,12 @@ export class StreamProcessor {
   #loops: PartitionLoop[] = [];
   #sourceLoops: SourceLoop[] = [];
   #isStarted = false;
+  /** Calls of runUntilCaughtUp under way: a failure reaches their callers. */
+  #waiting = 0;
   #stopped: Promise<void> | undefined;
 
   /** Throws InvalidInputError for projections that share a name and version, or a lease that is too short. */
-  constructor(store: object, options: StreamProcessorOptions) {
+  constructor(store: object, options: StreamProcessorOptions = {}) {
     this.#connection = connectionOf(store);
     this.#options = options;
     const { leaseMs = LEASE_MS } = options;
@@ -109,6 +112,7 @@ export class StreamProcessor {
   async runUntilCaughtUp({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted();
     const wasStarted = this.#isStarted;
+    this.#waiting += 1;
     try {
       const ends = await this.#waitThrough(signal, () => this.#endsOfSources());
       this.start();
@@ -116,6 +120,7 @@ export class StreamProcessor {
       const heads = await this.#waitThrough(signal, () => Promise.all(this.#partitions().map((partition) => readHead(this.#connection, partition))));
       await this.#until(signal, () => this.#haveReached(heads));
     } finally {
+      this.#waiting -= 1;
       if (!wasStarted) await this.stop();
     }
   }
@@ -159,7 +164,7 @@ export class StreamProcessor {
   #tell<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
     const listeners: ReadonlySet<Listener<Name>> = this.#listeners[name];
     for (const listener of listeners) callSafely(() => listener(event));
-    if (name === 'failed' && listeners.size === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
+    if (name === 'failed' && listeners.size === 0 && this.#waiting === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
   }
 
   async #endsOfSources(): Promise<ReadonlyMap<string, string | undefined>> {

@@ -85,7 +85,7 @@ async function wireTo(address: Address, library: ConnectOptions['library'], time
   if (ioredis !== undefined) return ioredisWire(createIoredis((ioredis as { Redis: IoredisClass }).Redis, address, timeoutMs), true, secrets);
   throw new ConnectionFailedError(
     `Could not connect to Redis at ${address.where}: no client library is installed${library === undefined ? '' : ` that is ${library}`}. ` +
-      `Run npm install ${library === 'ioredis' ? 'ioredis' : '@redis/client'}.`,
+      `Run npm install ${library === undefined ? '@redis/client, or npm install ioredis' : library === 'ioredis' ? 'ioredis' : '@redis/client'}.`,
   );
 }
 

@@ -167,7 +167,7 @@ class PartitionWriter {
       const identity = this.#currentIdentity();
       // Taken before the wait for the record: batches keep the order in which they were made.
       const sequence = identity.sequence++;
-      await this.#register(identity);
+      if (!(await this.#register(identity, deadline))) continue;
       const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
       const { keys, args, registers } = encodeBatch(this.#keys, this.#partition, appends, { recordKey: identity.recordKey, sequence, isRegistered });
       const reply = await this.#runOnce(identity, { sequence, keys, args, deadline });
@@ -241,12 +241,17 @@ class PartitionWriter {
     return this.#identity;
   }
 
-  async #register(identity: Identity): Promise<void> {
+  /** Whether the record is there. Nothing of the batch was sent yet: it may be tried again under a new name. */
+  async #register(identity: Identity, deadline: number): Promise<boolean> {
     try {
       await identity.registered;
+      return true;
     } catch (error) {
       this.#forget(identity);
-      throw notRegistered(error);
+      const isBroken = error instanceof PortError && error.kind !== 'refused';
+      if (!isBroken || performance.now() >= deadline) throw notRegistered(error);
+      await delay(PAUSE_BEFORE_RESEND_MS);
+      return false;
     }
   }
 

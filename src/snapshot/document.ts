@@ -50,8 +50,8 @@ export function decodeDocument<State>(codec: Codec, fields: readonly string[], k
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] as string;
     const value = fields[i + 1] as string;
-    if (!name.startsWith(':')) properties.push([name, looksEncoded(value) ? decode(name, value) : value]);
-    else if (name.startsWith('::')) properties.push([name.slice(1), looksEncoded(value) ? decode(name, value) : value]);
+    if (!name.startsWith(':')) properties.push([name, looksEncoded(value) ? decode(name, unmarked(value)) : value]);
+    else if (name.startsWith('::')) properties.push([name.slice(1), looksEncoded(value) ? decode(name, unmarked(value)) : value]);
     else reserved.set(name, value);
   }
   const whole = reserved.get(documentFields.state);
@@ -89,6 +89,11 @@ function encodeProperty(codec: Codec, name: string, value: unknown): string {
   }
 }
 
+// A codec's text that could be taken for a string as it is has a space before it.
+function unmarked(text: string): string {
+  return text.startsWith(' ') ? text.slice(1) : text;
+}
+
 // A string stands as it is, unless it could be taken for what the codec wrote: then, like everything else, the codec writes it.
 function encodeValue(codec: Codec, value: unknown): string {
   if (typeof value === 'string' && !looksEncoded(value) && value.isWellFormed()) return value;
@@ -98,7 +103,7 @@ function encodeValue(codec: Codec, value: unknown): string {
 
 function decodeText(codec: Codec, text: string, { key, property }: { readonly key: string; readonly property: string }): unknown {
   try {
-    return codec.decode(text.startsWith(' ') ? text.slice(1) : text);
+    return codec.decode(text);
   } catch (cause) {
     throw new CorruptDocumentError(key, property, text, { cause });
   }
