@@ -1,11 +1,12 @@
 // Sends appends to one store in batches, each batch exactly once whatever the connection does (group commit).
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionFailedError, OutcomeUnknownError, ServerRefusedError, StoreClosedError } from '../errors.ts';
+import { OutcomeUnknownError, StoreClosedError } from '../errors.ts';
 import { encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
 import type { Keys } from './keys.ts';
 import { PortError, type RedisPort } from './port.ts';
 import { appendBatch, type BatchReply, MISSED_EVENTS_MAX, readStreams, registerWriter, settleBatch } from './scripts.ts';
+import { lostConnection, neverInTime, notRegistered, refusedError } from './write-failures.ts';
 
 /** How long Redis remembers a writer's last batches. A writer takes a new id after half of it. */
 const RECORD_TTL_MS = 3_600_000;
@@ -215,7 +216,9 @@ class PartitionWriter {
       if (!(error instanceof PortError)) throw error;
     }
     this.#forget(identity);
-    throw new OutcomeUnknownError(`the connection was lost before the reply came, and the server answered ${refusal.reply} when it was sent again.`, { cause: refusal });
+    throw new OutcomeUnknownError(`the connection was lost before the reply came, and the server answered ${refusal.reply} when it was sent again.`, {
+      cause: refusal,
+    });
   }
 
   /** The reply that was lost: its outcome was kept, and what conflicts missed can be read. */
@@ -258,44 +261,5 @@ class PartitionWriter {
   #forget(identity: Identity): void {
     if (this.#identity === identity) this.#identity = undefined;
     this.#registeredCategories.clear();
-  }
-}
-
-function lostConnection(error: PortError, mayHaveRun: boolean): Error {
-  if (mayHaveRun) return new OutcomeUnknownError('the connection was lost before the reply came, and no other could be had in time.', { cause: error });
-  return new ConnectionFailedError(`Could not append: ${error.message}. Nothing was written. Check that the server runs and can be reached, and try again.`, { cause: error });
-}
-
-function neverInTime(): ServerRefusedError {
-  return new ServerRefusedError(
-    'UNKNOWN',
-    'The server forgot this writer before its appends came, again and again. Nothing was written. Give the store a writerTtlMs of many round trips.',
-  );
-}
-
-/** The record was to be made first, so nothing of the batch was sent. */
-function notRegistered(error: unknown): unknown {
-  if (!(error instanceof PortError)) return error;
-  return error.kind === 'refused' ? refusedError(error) : lostConnection(error, false);
-}
-
-function refusedError(refusal: PortError): ServerRefusedError {
-  return new ServerRefusedError(refusal.reply, `The server refused to append: ${refusal.message.replace(/\.+$/, '')}. Nothing was written. ${adviceFor(refusal.reply)}`, { cause: refusal });
-}
-
-function adviceFor(reply: string): string {
-  switch (reply) {
-    case 'OOM':
-      return 'Give it more memory (maxmemory), or archive what is no longer read; then try again.';
-    case 'READONLY':
-      return 'It is a replica: connect to the primary.';
-    case 'NOPERM':
-      return 'Let the ACL user run scripts and touch the keys of this namespace.';
-    case 'WRONGTYPE':
-      return 'A key of this store holds something that the store did not write; look at it with TYPE.';
-    case 'MISCONF':
-      return 'It cannot save to its disk: look at its log, free space, then try again.';
-    default:
-      return 'Try again when the server has recovered.';
   }
 }
