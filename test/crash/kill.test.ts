@@ -9,6 +9,7 @@ import { type Bench, checkExact, Feeder, LEASE_MS, openBench, someHeld } from '.
 
 /** So many kills; the events are spread over about the time that they take. */
 const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 50);
+const PAUSES = Math.ceil(KILLS / 5);
 const EVENTS = KILLS * 2_000;
 const EVENTS_A_SECOND = 3_000;
 /** How long after a lease has run out another process may take to see it, on a busy machine. */
@@ -16,9 +17,9 @@ const SLACK_MS = 1_500;
 const TIMEOUT_MS = 60_000 + KILLS * 4_000;
 
 /** Appends events to uneven streams. */
-function feed({ store }: Bench): Feeder {
+function feed({ store }: Bench, total: number): Feeder {
   const append = async (id: string, n: number): Promise<void> => void (await store.append(counted.stream(id), { type: 'Counted', data: { n } }));
-  return new Feeder(append, { total: EVENTS, perSecond: EVENTS_A_SECOND });
+  return new Feeder(append, { total, perSecond: EVENTS_A_SECOND });
 }
 
 /** Kills a worker that holds a lease, again and again, each time another one in its place. How long each lease took to be taken over. */
@@ -38,7 +39,7 @@ async function killAgainAndAgain({ pool }: Bench, kills: number): Promise<number
 describe('three processes over six partitions', () => {
   test(`count every event once when one that holds a lease is killed, ${KILLS} times`, { timeout: TIMEOUT_MS }, async () => {
     await using bench = await openBench();
-    const feeder = feed(bench);
+    const feeder = feed(bench, EVENTS);
     const took = await killAgainAndAgain(bench, KILLS);
     await feeder.finish();
     console.log(`${KILLS} kills, ${feeder.acknowledged.length} events; leases of ${LEASE_MS} ms taken over after: ${summaryOf(took)}`);
@@ -46,12 +47,12 @@ describe('three processes over six partitions', () => {
     expect(Math.max(...took)).toBeLessThan(LEASE_MS + SLACK_MS);
   });
 
-  test('count every event once when one is paused past its lease and goes on', { timeout: TIMEOUT_MS }, async () => {
+  test(`count every event once when one is paused past its lease and goes on, ${PAUSES} times`, { timeout: TIMEOUT_MS }, async () => {
     await using bench = await openBench();
     const { pool } = bench;
-    const feeder = feed(bench);
+    const feeder = feed(bench, EVENTS / 5);
     const took: number[] = [];
-    for (let pause = 0; pause < Math.ceil(KILLS / 4); pause += 1) {
+    for (let pause = 0; pause < PAUSES; pause += 1) {
       const held = await someHeld(pool);
       const [{ worker }] = held as [(typeof held)[number]];
       worker.kill('SIGSTOP');
@@ -61,7 +62,7 @@ describe('three processes over six partitions', () => {
       await delay(Math.random() * 200);
     }
     await feeder.finish();
-    console.log(`${Math.ceil(KILLS / 4)} pauses, ${feeder.acknowledged.length} events; leases taken over after: ${summaryOf(took)}`);
+    console.log(`${PAUSES} pauses, ${feeder.acknowledged.length} events; leases taken over after: ${summaryOf(took)}`);
     await checkExact(bench, feeder.acknowledged);
   });
 
@@ -73,9 +74,11 @@ describe('three processes over six partitions', () => {
       total: EVENTS / 5,
       perSecond: EVENTS_A_SECOND,
     });
-    const took = await killAgainAndAgain(bench, Math.ceil(KILLS / 5));
+    const took = await killAgainAndAgain(bench, Math.ceil(KILLS / 10));
     await feeder.finish();
-    console.log(`${Math.ceil(KILLS / 5)} kills of the one that imports, ${feeder.acknowledged.length} entries; taken over after: ${summaryOf(took)}`);
+    console.log(
+      `${Math.ceil(KILLS / 10)} kills of the one that imports, ${feeder.acknowledged.length} entries; taken over after: ${summaryOf(took)}`,
+    );
     await new StreamProcessor(bench.store, { sources: [countedFrom(key)], leaseMs: LEASE_MS }).runUntilCaughtUp();
     await checkExact(bench, feeder.acknowledged);
     await raw.send('DEL', key);
