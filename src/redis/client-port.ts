@@ -92,6 +92,7 @@ export class ClientPort implements RedisPort {
   /** A client is ready before anything was asked: only now a missing password shows, or a server that is loading. */
   async #probe(until: number): Promise<void> {
     const { where, secrets } = this.#wire;
+    let answered: unknown;
     for (;;) {
       try {
         await this.#inTime('PING', this.send(undefined, ['PING']), until - performance.now());
@@ -101,7 +102,9 @@ export class ClientPort implements RedisPort {
         // A user who may not PING is connected all the same.
         if (code === 'NOPERM') return;
         const mayPass = code === 'LOADING' || code === 'MASTERDOWN' || code === 'BUSY';
-        if (!mayPass || performance.now() + PROBE_MS > until) throw connectionFailed(where, this.#options.timeoutMs, error, secrets);
+        // What it said before tells more than that it said nothing in the little time that was left.
+        if (code !== '') answered = error;
+        if (!mayPass || performance.now() + PROBE_MS > until) throw connectionFailed(where, this.#options.timeoutMs, answered ?? error, secrets);
       }
       await new Promise((resolve) => setTimeout(resolve, PROBE_MS));
     }
