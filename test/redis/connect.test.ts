@@ -206,7 +206,11 @@ describe('opening to a server that is loading', () => {
       async () => expect((await refusalOf({ url: engine.url, library: 'ioredis', timeoutMs: 200 })).message).toMatch(/LOADING/),
       10_000,
     );
-    expect((await refusalOf({ url: engine.url, library: 'node-redis', timeoutMs: 200 })).message).toMatch(/not ready to answer \(.*LOADING/);
+    await vi.waitFor(
+      async () =>
+        expect((await refusalOf({ url: engine.url, library: 'node-redis', timeoutMs: 400 })).message).toMatch(/not ready to answer \(.*LOADING/),
+      10_000,
+    );
     for (const port of await Promise.all(libraries.map((library) => openPort({ url: engine.url, library, timeoutMs: 20_000 })))) {
       expect(await port.send(undefined, ['DBSIZE'])).toBe(3_000);
       await port.close();
