@@ -1,6 +1,7 @@
 // A projection: a fold of one or several categories into documents, with a name, a version and a key.
 import { type AnyEvent, assertName, type RecordedEvent, splitStreamName } from '../event.ts';
 import { InvalidInputError } from '../errors.ts';
+import { frozen } from './frozen.ts';
 import type { AnyCategory, EventOf } from './category.ts';
 
 /** Whether documents are stored by a processor (`async`) or folded on every read (`live`). */
@@ -23,7 +24,8 @@ export interface ProjectionDefinition<C extends readonly AnyCategory[], State> {
   readonly key?: (event: RecordedEvent<EventOf<C[number]>>) => DocumentKeys;
   readonly initialState: () => State;
   /**
-   * The document after one more event; `null` deletes it. Must give the same for the same events; it may change the state in place.
+   * The document after one more event; `null` deletes it. Must give the same for the same events. It may change the state in place, but
+   * not the event, nor what the state took over from it uncopied: events are frozen, for other projections fold the same ones.
    * An event whose type it does not know it should return unchanged, for another version of the program may append such.
    */
   readonly evolve: (state: State, event: RecordedEvent<EventOf<C[number]>>) => State | null;
@@ -57,7 +59,7 @@ export function projection<const C extends readonly AnyCategory[], State>(defini
   assertName('projection name', name, ':@');
   if (!Number.isSafeInteger(version) || version < 1) throw new InvalidInputError('projection version', 'a whole number from 1', version);
   if (categories.length === 0 || !categories.every(isCategory)) throw new InvalidInputError('categories of a projection', 'one or several categories, as category() makes them', categories);
-  type Fold = Projection<State>;
+  const fold = evolve as Projection<State>['evolve'];
   return Object.freeze({
     name,
     version,
@@ -66,7 +68,7 @@ export function projection<const C extends readonly AnyCategory[], State>(defini
     isKeyedByStream: key === undefined,
     keys: key === undefined ? keyOfStream : keysOf(key as (event: RecordedEvent) => DocumentKeys),
     initialState,
-    evolve: evolve as Fold['evolve'],
+    evolve: (state: State, event: RecordedEvent) => fold(state, frozen(event)),
   });
 }
 
