@@ -1,5 +1,6 @@
 // Turns event data and states into text and back, and refuses what would not come back as it was.
-import { InvalidInputError, InWords, isMillraceError, show } from './errors.ts';
+import { InvalidInputError, isMillraceError } from './errors.ts';
+import { InWords, show } from './show.ts';
 
 /**
  * How event data, metadata and documents' values are written. Replaceable, for dates, compression or encryption, say.

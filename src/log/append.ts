@@ -1,6 +1,6 @@
 // Appends: checks what a caller gives, hands it to the writer, and tells what came of it.
 import { createHash } from 'node:crypto';
-import { IdempotencyKeyReusedError, InvalidInputError, type MillraceError, PartitionMismatchError, ServerRefusedError, show, VersionConflictError } from '../errors.ts';
+import { IdempotencyKeyReusedError, InvalidInputError, type MillraceError, PartitionMismatchError, ServerRefusedError, VersionConflictError } from '../errors.ts';
 import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
 import { type Position, positionOf } from '../position.ts';
 import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedStream, WriteOutcome } from '../redis/batch.ts';
@@ -11,6 +11,7 @@ import { type Token, tokenAt, tokenOf } from '../token.ts';
 import { appendLimits, bytesUpTo, prepareEvent } from './encode-event.ts';
 import { decodeEntry } from './entry.ts';
 import { decodeAll, streamKeys } from './fold-stream.ts';
+import { show } from '../show.ts';
 
 /** What a stream has to be at: a version (0 is an empty one), no events, at least one, or whatever it is. */
 export type ExpectedVersion = number | 'no-stream' | 'stream-exists' | 'any';

@@ -1,10 +1,11 @@
 // Checks an event and encodes it for the log.
 import { assertNoLoneSurrogate, type Codec, saidOf } from '../codec.ts';
-import { InvalidInputError, InWords, show } from '../errors.ts';
+import { InvalidInputError } from '../errors.ts';
 import type { AnyEvent, EventMetadata } from '../event.ts';
 import type { PreparedEvent } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
 import { MISSED_EVENTS_MAX } from '../redis/scripts.ts';
+import { InWords, show } from '../show.ts';
 
 /** Bounds of an append. What goes beyond is refused with InvalidInputError. */
 export const appendLimits: Readonly<Record<'eventBytes' | 'eventsOfAnAppend' | 'bytesOfAnAppend' | 'streamsOfAnAppend' | 'missedEvents', number>> =

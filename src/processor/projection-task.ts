@@ -1,5 +1,5 @@
 // Folds one projection in one partition: documents in memory, and commits that store them with the checkpoint.
-import { LogLostError, ProjectionFailedError, show } from '../errors.ts';
+import { LogLostError, ProjectionFailedError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { type Marked, markOf } from '../log/mark.ts';
@@ -9,6 +9,7 @@ import { commit, type DocumentWrite } from '../redis/scripts.ts';
 import { type CachedDocument, type Documents, LocalDocuments, projectionLimits, Unstorable } from './documents.ts';
 import { type Checkpoint, checkpointText, type Leased } from './lease.ts';
 import { ScatteredDocuments } from './scattered-documents.ts';
+import { show } from '../show.ts';
 
 /** What a page of the log brings: the events, where it ends, and the mark of the event there. */
 export interface Batch {

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { InvalidInputError, InWords, StoreClosedError } from '../errors.ts';
+import { InvalidInputError, StoreClosedError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readHead } from '../log/page.ts';
@@ -14,6 +14,7 @@ import { type ProjectionProgress, projectionProgress, type SourceProgress, sourc
 import { ProjectionTask } from './projection-task.ts';
 import { Share } from './share.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
+import { InWords } from '../show.ts';
 
 /** What a processor runs. */
 export interface StreamProcessorOptions {

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { checkedCodec, type Codec, jsonCodec } from '../codec.ts';
-import { InvalidInputError, InWords, StoreClosedError, StoreMismatchError } from '../errors.ts';
+import { InvalidInputError, StoreClosedError, StoreMismatchError } from '../errors.ts';
 import { openPort, type RedisClient } from './client.ts';
 import type { Connection } from './connection.ts';
 import { assertNamespace, assertPartitions, Keys, settingsKey } from './keys.ts';
@@ -11,6 +11,7 @@ import { publicError } from './public-error.ts';
 import { openStore, readSettings, type StoredSettings } from './scripts.ts';
 import { checkServer } from './server.ts';
 import { Writer } from './writer.ts';
+import { InWords } from '../show.ts';
 
 /** The layout in Redis that this version reads and writes. */
 const LAYOUT = 1;

@@ -1,6 +1,7 @@
 // The errors that a batch of appends fails with: what was written, and what to do next.
 import { ConnectionFailedError, OutcomeUnknownError, ServerRefusedError } from '../errors.ts';
 import { PortError } from './port.ts';
+import { adviceFor } from './public-error.ts';
 
 /** A batch that was sent, or not, and got no reply. */
 export function lostConnection(error: PortError, mayHaveRun: boolean): Error {
@@ -33,21 +34,4 @@ export function refusedError(refusal: PortError): ServerRefusedError {
     `The server refused to append: ${refusal.message.replace(/\.+$/, '')}. Nothing was written. ${adviceFor(refusal.reply)}`,
     { cause: refusal },
   );
-}
-
-function adviceFor(reply: string): string {
-  switch (reply) {
-    case 'OOM':
-      return 'Give it more memory (maxmemory), or archive what is no longer read; then try again.';
-    case 'READONLY':
-      return 'It is a replica: connect to the primary.';
-    case 'NOPERM':
-      return 'Let the ACL user run scripts and touch the keys of this namespace.';
-    case 'WRONGTYPE':
-      return 'A key of this store holds something that the store did not write; look at it with TYPE.';
-    case 'MISCONF':
-      return 'It cannot save to its disk: look at its log, free space, then try again.';
-    default:
-      return 'Try again when the server has recovered.';
-  }
 }

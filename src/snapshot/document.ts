@@ -1,7 +1,8 @@
 // A state as the fields of a hash, readable by any Redis client, and back.
 import { type Codec, saidOf } from '../codec.ts';
-import { CorruptDocumentError, InvalidInputError, show } from '../errors.ts';
+import { CorruptDocumentError, InvalidInputError } from '../errors.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
+import { show } from '../show.ts';
 
 /**
  * What is ours in a document's hash begins with a colon; a property that begins with one has it doubled.

@@ -1,5 +1,5 @@
 // SnapshotStore: answers queries at once, from the documents that projections are folded into.
-import { InvalidInputError, InWords, StoreMismatchError } from '../errors.ts';
+import { InvalidInputError, StoreMismatchError } from '../errors.ts';
 import { assertDocumentKey, type Projection, streamOfDocument } from '../fold/projection.ts';
 import { decodeAll, EVENTS_AT_ONCE, readTail, streamKeys } from '../log/fold-stream.ts';
 import type { Position } from '../position.ts';
@@ -11,6 +11,7 @@ import { splitToken, type Token } from '../token.ts';
 import { decodeDocument, documentFields } from './document.ts';
 import { foldDocuments, foldEvents, type Until } from './fold-documents.ts';
 import { waitUntilReached } from './reached.ts';
+import { InWords } from '../show.ts';
 
 /** Which state of a document to read. Default: the one that is stored, which may lag behind the log. */
 export interface GetOptions {

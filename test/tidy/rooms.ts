@@ -3,7 +3,7 @@ import { resolveImport, type Source } from './sources.ts';
 
 /** The rooms in reading order. A room imports only what stands above it; those in one line are one room. */
 export const FLOOR_PLAN: readonly (readonly string[])[] = [
-  ['event.ts', 'position.ts', 'errors.ts', 'codec.ts', 'token.ts'],
+  ['event.ts', 'position.ts', 'errors.ts', 'show.ts', 'codec.ts', 'token.ts'],
   ['fold/'],
   ['redis/'],
   ['log/'],
