@@ -58,7 +58,7 @@ async function openReadAll({ engine }: Bench): Promise<Sides> {
 async function readBare(client: BareClient, log: string): Promise<void> {
   let count = 0;
   for (let from = '-'; ; ) {
-    const entries = (await client.sendCommand(['XRANGE', log, from, '+', 'COUNT', String(PAGE)])) as unknown as Entry[];
+    const entries = await client.sendCommand<Entry[]>(['XRANGE', log, from, '+', 'COUNT', String(PAGE)]);
     for (const [, fields] of entries) if (JSON.parse(fields[7] as string) !== undefined) count += 1;
     const last = entries.at(-1);
     if (last === undefined || entries.length < PAGE) break;
@@ -101,7 +101,7 @@ async function openSubscribe({ engine }: Bench): Promise<Sides> {
 }
 
 async function nextEntry(reader: BareClient, log: string, last: string): Promise<string> {
-  const reply = (await reader.sendCommand(['XREAD', 'BLOCK', '10000', 'STREAMS', log, last])) as unknown as [string, Entry[]][];
+  const reply = await reader.sendCommand<[string, Entry[]][]>(['XREAD', 'BLOCK', '10000', 'STREAMS', log, last]);
   const [id, fields] = reply[0]?.[1][0] ?? ['', []];
   JSON.parse(fields[7] as string);
   return id;
