@@ -143,22 +143,20 @@ describe.each([1, 6])('reading the log of %i partitions', (partitions) => {
 
 test('a read of everything passes over no category that comes while it runs', async () => {
   await using store = await openStore();
-  await store.append(stream, someNotes(500));
-  let appended = 500;
+  await store.append(stream, someNotes(1_000));
+  let appended = 1_000;
+  const next = (): Noted => note((appended += 1));
   const seen: number[] = [];
   for await (const event of store.readAll()) {
     seen.push(...numbersOf([event]));
-    // Ten new categories, each with events behind and before what is still to be read.
-    if (seen.length % 50 === 0 && seen.length <= 500) {
-      const fresh = category<Noted>(`c${seen.length}`);
-      await Promise.all([
-        store.append(stream, note((appended += 1))),
-        store.append(fresh.stream('1'), note((appended += 1))),
-        store.append(stream, note((appended += 1))),
-      ]);
-    }
+    // New categories, each with an event between others that are still to be read.
+    if (seen.length % 50 !== 0 || seen.length > 900) continue;
+    const fresh = category<Noted>(`c${seen.length}`);
+    await Promise.all([store.append(stream, next()), store.append(fresh.stream('1'), next()), store.append(stream, next())]);
   }
-  expect(seen).toEqual(range(1, 530));
+  // What is appended while the last page is read may come too late; what is read has no gap.
+  expect(seen).toEqual(range(1, seen.length));
+  expect(seen.length).toBeGreaterThan(1_010);
 });
 
 describe('an entry that was written by something else', () => {
