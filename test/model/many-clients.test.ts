@@ -1,4 +1,5 @@
 // Several clients at once append to and read the same streams; their histories are checked for linearizability, and the log for loss.
+import { setTimeout as wait } from 'node:timers/promises';
 import fc from 'fast-check';
 import {
   isMillraceError,
@@ -17,7 +18,7 @@ import { historyFaults, type Operation, orderFaults, type Written } from './line
 
 const OPERATIONS = Number(process.env['MILLRACE_MODEL_COMMANDS'] ?? 10_000);
 const CLIENTS = 4;
-const AT_ONCE = 4;
+const AT_ONCE = 8;
 const STREAMS = ['notes:1', 'notes:2', 'marks:1', 'marks:2', 'marks:3'];
 
 type Wish = 'any' | 'stream-exists' | 'known' | 'behind';
@@ -159,10 +160,17 @@ async function checked(history: History, store: EventStore): Promise<RecordedEve
   return stored;
 }
 
+interface RunOptions {
+  readonly seed: number;
+  readonly operations: number;
+  readonly url: string;
+  readonly namespace: string;
+  readonly whenOpen?: () => void;
+}
+
 /** Clients with stores of their own on one namespace, each with its share of the plans. */
-async function runClients(seed: number, operations: number, url: string, namespace: string, whenOpen: () => void = () => {}): Promise<History> {
+async function runClients(history: History, { seed, operations, url, namespace, whenOpen = () => {} }: RunOptions): Promise<void> {
   const plans = fc.sample(plan, { seed, numRuns: operations });
-  const history = new History();
   const stores = await Promise.all(Array.from({ length: CLIENTS }, () => openStore({ url, namespace, timeoutMs: 20_000 })));
   whenOpen();
   try {
@@ -171,13 +179,13 @@ async function runClients(seed: number, operations: number, url: string, namespa
   } finally {
     await Promise.all(stores.map((store) => store.close()));
   }
-  return history;
 }
 
 test(`the histories of ${CLIENTS} clients are linearizable by stream, over ${OPERATIONS} operations`, async () => {
   const seed = Date.now() % 2 ** 31;
   const namespace = uniqueNamespace();
-  const history = await runClients(seed, OPERATIONS, testUrl(), namespace);
+  const history = new History();
+  await runClients(history, { seed, operations: OPERATIONS, url: testUrl(), namespace });
   await using store = await openStore({ namespace });
   const stored = await checked(history, store);
   const conflicts = history.operations.filter(({ outcome, expected }) => outcome.kind === 'seen' && expected !== undefined).length;
@@ -192,10 +200,11 @@ test('so they are while connections are cut and replies are lost', async () => {
   const seed = Date.now() % 2 ** 31;
   const namespace = uniqueNamespace();
   await using proxy = await startProxy(testUrl());
+  const history = new History();
   let isOver = false;
   let faults: Promise<number> = Promise.resolve(0);
-  const beginFaults = (): void => void (faults = makeFaults(proxy, () => isOver));
-  const history = await runClients(seed, 2_000, proxy.url, namespace, beginFaults).finally(() => (isOver = true));
+  const whenOpen = (): void => void (faults = makeFaults(proxy, history, () => isOver));
+  await runClients(history, { seed, operations: 2_000, url: proxy.url, namespace, whenOpen }).finally(() => (isOver = true));
   const made = await faults;
   await using store = await openStore({ namespace });
   const stored = await checked(history, store);
@@ -206,15 +215,15 @@ test('so they are while connections are cut and replies are lost', async () => {
   expect(made).toBeGreaterThan(2);
 }, 120_000);
 
-/** One fault after the other until the clients are done; how many. */
-async function makeFaults(proxy: Proxy, isOver: () => boolean): Promise<number> {
+/** One fault after the other until the clients are done, each after some progress; how many. */
+async function makeFaults(proxy: Proxy, { operations }: History, isOver: () => boolean): Promise<number> {
   let made = 0;
   const isScript = ([name = '']: readonly string[]): boolean => name.toUpperCase() === 'EVALSHA';
   while (!isOver()) {
     if (made % 3 === 2) proxy.cut();
     else void proxy[made % 3 === 0 ? 'loseReplyOf' : 'loseCommand'](isScript).catch(() => undefined);
     made += 1;
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    for (const before = operations.length; !isOver() && operations.length < before + 60; ) await wait(10);
   }
   return made;
 }
