@@ -1,8 +1,9 @@
 // How far a processor's projections and sources are: values to look at, read from Redis.
+import { CorruptEntryError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readForward } from '../log/page.ts';
-import { packEntryId, type Position, positionOf } from '../position.ts';
+import { packEntryId, type Position, positionOf, roughPlaceOf, timeOfPacked } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { readSourceMark } from './source-loop.ts';
 
@@ -66,9 +67,19 @@ export async function projectionProgress(connection: Connection, projection: Any
 }
 
 async function ageOfNext(connection: Connection, { categories }: AnyProjection, partition: number, place: number): Promise<number> {
-  const { events } = await readForward(connection, partition, categories, { after: place, count: 1 });
-  const next = events[0]?.event.recordedAt.getTime();
+  const next = await timeOfNext(connection, { partition, categories, after: place });
   return next === undefined ? 0 : Math.max(0, Date.now() - next);
+}
+
+/** An entry of somebody else's, at which the projection stands still, has the time of its id. */
+async function timeOfNext(connection: Connection, { partition, categories, after }: { readonly partition: number; readonly categories: readonly string[]; readonly after: number }): Promise<number | undefined> {
+  try {
+    const { events } = await readForward(connection, partition, categories, { after, count: 1 });
+    return events[0]?.event.recordedAt.getTime();
+  } catch (error) {
+    if (!(error instanceof CorruptEntryError)) throw error;
+    return timeOfPacked(roughPlaceOf(error.entryId));
+  }
 }
 
 export async function sourceProgress(connection: Connection, { key }: Source, error: unknown): Promise<SourceProgress> {

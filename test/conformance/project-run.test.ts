@@ -99,6 +99,23 @@ describe('a processor', () => {
     expect((await snapshots.get(sums(), '1'))?.count).toBe(501);
   });
 
+  test('whose projection fails leaves it at once to another one, which may have better code', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await using other = await openStore({ namespace });
+    await using failing = run(store, { projections: [throwingAt([3])], leaseMs: 60_000 });
+    await appendNumbers(store, '1', [1, 2, 3, 4]);
+    await until('it has failed', () => failing.failed.length > 0);
+    await using mended = run(other, { projections: [throwingAt([])], leaseMs: 60_000 });
+    await until('the other one has gone on', async () => (await new SnapshotStore(other).get(throwingAt([]), '1'))?.count === 4, 5_000);
+    expect(mended.failed).toEqual([]);
+    expect((await failing.processor.progress()).projections[0]).toMatchObject({
+      eventsFolded: 4,
+      isRunHere: false,
+      error: { code: 'projection-failed' },
+    });
+  });
+
   test('stores what it has folded before it ends', async () => {
     await using store = await openStore();
     for (let round = 0; round < 5; round += 1) {

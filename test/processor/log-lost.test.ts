@@ -108,6 +108,11 @@ describe('a processor under which', () => {
     expect(await snapshots.get(ofMarks, '1', { atLeast: token })).toEqual([1, 2, 3]);
     expect(await snapshots.get(sums(), '1')).toEqual({ count: 3, sum: 6 });
     expect(await snapshots.get(lists(), '1')).toEqual([1, 2, 3, 1]);
+    // What stands still can still be looked at.
+    const [, stuck] = (await running.processor.progress()).projections;
+    expect(stuck).toMatchObject({ projection: 'lists', eventsFolded: 4, error: { code: 'corrupt-entry' } });
+    expect(stuck?.lagEvents).toBe(3); // the entry itself, and two marks behind it
+    expect(stuck?.lagMs).toBeLessThan(60_000);
     await running.processor.stop();
     await raw.send('XDEL', key('log:notes'), String(badId));
     await appendNumbers(store, '1', [5]);
