@@ -230,7 +230,8 @@ describe('the data of an event', () => {
     await store.append(odd.stream('1'), { type: 'Odd', data });
     const [event] = await collect(store.readStream(odd.stream('1')));
     expect(JSON.stringify(event?.data)).toBe(JSON.stringify(data));
-    expect((event?.data as { polluted?: unknown }).polluted).toBeUndefined();
+    expect(Object.keys(event?.data as object)).toEqual(['__proto__', 'constructor']);
+    expect((event?.data as { polluted?: unknown } | undefined)?.polluted).toBeUndefined();
     expect(({} as { polluted?: unknown }).polluted).toBeUndefined();
   });
 });

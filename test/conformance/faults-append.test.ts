@@ -40,11 +40,11 @@ const recordKeys = async (): Promise<string[]> => {
   return keys;
 };
 
-describe.each(waysToOpen)('an append $name', ({ open }) => {
+describe.each(waysToOpen)('an append $name', (way) => {
   test.each(['any', 'stream-exists', 1] as const)(
     'whose reply was lost is in the log once, with the first result; expected: %s',
     async (expectedVersion) => {
-      await using opened = await open(proxy.url, { namespace });
+      await using opened = await way.open(proxy.url, { namespace });
       await opened.store.append(stream, note(1));
       for (const events of [note(2), someNotes(3, 2)]) {
         const version = (await collect(beside.readStream(stream))).length;
@@ -60,7 +60,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   );
 
   test('that never arrived is sent again, and is in the log once', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     const lost = proxy.loseCommand(isAppend);
     const append = opened.store.append(stream, note(2));
@@ -70,7 +70,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('that conflicts, and whose reply was lost, conflicts: with what it missed', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, someNotes(3));
     const lost = proxy.loseReplyOf(isAppend);
     const append = errorOf(opened.store.append(stream, note(4), { expectedVersion: 1 }));
@@ -82,7 +82,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('in the middle of others, with conflicts among them, is answered for each as the first time', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, someNotes(2));
     const lost = proxy.loseReplyOf(isAppend, {
       count: 2,
@@ -110,7 +110,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('is unknown where the record was gone when it was sent again: it is there once, and not twice', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     const lost = proxy.loseReplyOf(isAppend, { whileCut: async () => await raw.send('DEL', ...(await recordKeys())) });
     const append = errorOf(opened.store.append(stream, note(2)));
@@ -121,7 +121,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('is unknown where the record expired meanwhile', async () => {
-    await using opened = await open(proxy.url, { namespace, writerTtlMs: 300 });
+    await using opened = await way.open(proxy.url, { namespace, writerTtlMs: 300 });
     await opened.store.append(stream, note(1));
     const lost = proxy.loseReplyOf(isAppend, { whileCut: () => wait(400) });
     const append = errorOf(opened.store.append(stream, note(2)));
@@ -131,7 +131,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('takes a new record where the old one is gone, and nothing was in doubt', async () => {
-    await using opened = await open(proxy.url, { namespace, writerTtlMs: 200 });
+    await using opened = await way.open(proxy.url, { namespace, writerTtlMs: 200 });
     for (let n = 1; n <= 5; n += 1) {
       expect((await opened.store.append(stream, note(n))).streamVersion).toBe(n);
       await (n % 2 ? wait(130) : raw.send('DEL', ...(await recordKeys()), 'none'));
@@ -140,14 +140,14 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('fails in time where its record never lives as long as a round trip', async () => {
-    await using opened = await open(proxy.url, { namespace, writerTtlMs: 1, timeoutMs: 300 });
+    await using opened = await way.open(proxy.url, { namespace, writerTtlMs: 1, timeoutMs: 300 });
     proxy.shape({ delayMs: 5 });
     expect(await errorOf(opened.store.append(stream, note(1)))).toMatchObject({ code: 'server-refused' });
     expect(await collect(beside.readAll())).toEqual([]);
   });
 
   test('survives packets that are cut anywhere, and slow ones', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(0));
     for (const shape of [{ chunkBytes: 7 }, { chunkBytes: 1_000, delayMs: 1 }]) {
       proxy.shape(shape);
@@ -160,7 +160,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('waits where nothing can be reached for a while, and is run once', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(0));
     proxy.refuse();
     proxy.cut();
@@ -175,7 +175,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('fails in time where nothing can be reached for long, and is not run later', async () => {
-    await using opened = await open(proxy.url, { namespace, timeoutMs: 400 });
+    await using opened = await way.open(proxy.url, { namespace, timeoutMs: 400 });
     await opened.store.append(stream, note(0));
     proxy.refuse();
     proxy.cut();
@@ -202,7 +202,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('is counted once among thousands, over one fault after the other', async () => {
-    await using opened = await open(proxy.url, { namespace, timeoutMs: 10_000 });
+    await using opened = await way.open(proxy.url, { namespace, timeoutMs: 10_000 });
     await opened.store.append(stream, note(0));
     let isOver = false;
     const appends: Promise<unknown>[] = [];
@@ -231,7 +231,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   }, 60_000);
 
   test('under way is waited for by close', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     const appends = Promise.all(range(1, 500).map((n) => opened.store.append(stream, note(n))));
     await opened.store.close();
     expect(await appends).toHaveLength(500);

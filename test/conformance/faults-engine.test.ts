@@ -38,9 +38,9 @@ const memoryAgain = async (): Promise<unknown> => await raw.send('CONFIG', 'SET'
 const replica = async (): Promise<unknown> => await raw.send('REPLICAOF', '127.0.0.1', '1');
 const primary = async (): Promise<unknown> => await raw.send('REPLICAOF', 'NO', 'ONE');
 
-describe.each(waysToOpen)('an append $name', ({ open }) => {
+describe.each(waysToOpen)('an append $name', (way) => {
   test('that was run before memory ran out has the first result', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     const lost = proxy.loseReplyOf(isAppend, { whileCut: outOfMemory });
     const append = opened.store.append(stream, someNotes(3, 2));
@@ -54,7 +54,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('among others, conflicts among them, that were run before memory ran out has its own outcome', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(0));
     const lost = proxy.loseReplyOf(isAppend, { count: 2, whileCut: outOfMemory });
     const outcomes = Promise.allSettled(range(0, 99).map((n) => opened.store.append(stream, note(n), { expectedVersion: n % 4 === 3 ? 1 : 'any' })));
@@ -68,7 +68,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('that never arrived, and meets a server without memory, is refused, and never run', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     const lost = proxy.loseCommand(isAppend, { whileCut: outOfMemory });
     const append = errorOf(opened.store.append(stream, note(2)));
@@ -80,7 +80,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test.each(['loseReplyOf', 'loseCommand'] as const)('is unknown, or told as it is, where it meets a replica after %s', async (fault) => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     const lost = proxy[fault](isAppend, { whileCut: replica });
     const append = errorOf(opened.store.append(stream, note(2)));
@@ -93,7 +93,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('is refused where nothing was cut, with the reason and what to do next', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, note(1));
     await outOfMemory();
     expect(await errorOf(opened.store.append(stream, note(2)))).toMatchObject({ code: 'server-refused', reason: 'OOM' });
@@ -107,7 +107,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('is run once over restarts of the server, and after its scripts were flushed', async () => {
-    await using opened = await open(proxy.url, { namespace, timeoutMs: 15_000 });
+    await using opened = await way.open(proxy.url, { namespace, timeoutMs: 15_000 });
     await opened.store.append(stream, note(0));
     await raw.send('SCRIPT', 'FLUSH');
     await opened.store.append(stream, note(1));
@@ -122,7 +122,7 @@ describe.each(waysToOpen)('an append $name', ({ open }) => {
   });
 
   test('goes on under a new name after everything was flushed', async () => {
-    await using opened = await open(proxy.url, { namespace });
+    await using opened = await way.open(proxy.url, { namespace });
     await opened.store.append(stream, someNotes(3));
     await raw.send('FLUSHALL');
     expect((await opened.store.append(stream, note(1))).streamVersion).toBe(1);

@@ -36,7 +36,11 @@ export const waysToOpen: readonly WayToOpen[] = [
         ...(timeoutMs && { timeoutMs }),
         ...(writerTtlMs && { writerTtlMs }),
       });
-      return { store, [Symbol.asyncDispose]: () => store.close().finally(() => own[Symbol.asyncDispose]()) };
+      const close = async (): Promise<void> => {
+        await store.close();
+        await own[Symbol.asyncDispose]();
+      };
+      return { store, [Symbol.asyncDispose]: close };
     },
   },
 ];
