@@ -45,7 +45,12 @@ export class Executor {
     this.#connection = connection;
   }
 
-  async execute<E extends AnyEvent, Command, State>(decider: Decider<E, Command, State>, id: string, command: Command, options: ExecuteOptions): Promise<ExecuteResult<E, State>> {
+  async execute<E extends AnyEvent, Command, State>(
+    decider: Decider<E, Command, State>,
+    id: string,
+    command: Command,
+    options: ExecuteOptions,
+  ): Promise<ExecuteResult<E, State>> {
     const execution = new Execution(this.#connection, decider, decider.category.stream(id), options);
     const cache = this.#cacheOf(decider);
     const { streamName } = execution.stream;
@@ -128,7 +133,10 @@ class Execution<E extends AnyEvent, Command, State> {
     return guards.length > 0 || idempotencyKey !== undefined;
   }
 
-  #decide(command: Command, state: State): { readonly events: readonly E[]; readonly rejection?: never } | { readonly events?: never; readonly rejection: unknown } {
+  #decide(
+    command: Command,
+    state: State,
+  ): { readonly events: readonly E[]; readonly rejection?: never } | { readonly events?: never; readonly rejection: unknown } {
     let events: readonly E[];
     try {
       events = this.#decider.decide(command, state);
@@ -191,7 +199,14 @@ class Execution<E extends AnyEvent, Command, State> {
   #resultOf({ state, version, place }: Pick<FoldedState<State>, 'state' | 'version' | 'place'>, events: readonly E[]): ExecuteResult<E, State> {
     const { partition } = this.stream;
     const position = place < 0 ? undefined : positionOf(partition, place);
-    return { events, state, streamVersion: version, position, token: tokenOf(this.#connection.storeId, new Map([[partition, place]])), isRepeated: false };
+    return {
+      events,
+      state,
+      streamVersion: version,
+      position,
+      token: tokenOf(this.#connection.storeId, new Map([[partition, place]])),
+      isRepeated: false,
+    };
   }
 
   #digestOf(command: Command): string {

@@ -1,6 +1,13 @@
 // Appends: checks what a caller gives, hands it to the writer, and tells what came of it.
 import { createHash } from 'node:crypto';
-import { IdempotencyKeyReusedError, InvalidInputError, type MillraceError, PartitionMismatchError, ServerRefusedError, VersionConflictError } from '../errors.ts';
+import {
+  IdempotencyKeyReusedError,
+  InvalidInputError,
+  type MillraceError,
+  PartitionMismatchError,
+  ServerRefusedError,
+  VersionConflictError,
+} from '../errors.ts';
 import { type AnyEvent, type EventMetadata, type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
 import { type Position, positionOf } from '../position.ts';
 import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedStream, WriteOutcome } from '../redis/batch.ts';
@@ -69,7 +76,11 @@ export interface Request {
   readonly partition: number;
   readonly append: PreparedAppend;
   readonly idempotencyKey: string | undefined;
-  readonly streams: readonly { readonly streamName: string; readonly expected: ExpectedVersion; readonly eventIds: readonly (string | undefined)[] }[];
+  readonly streams: readonly {
+    readonly streamName: string;
+    readonly expected: ExpectedVersion;
+    readonly eventIds: readonly (string | undefined)[];
+  }[];
   readonly guards: readonly Guard[];
 }
 
@@ -86,7 +97,15 @@ export async function append(store: object, part: StreamAppend, options: AppendO
   if (event) {
     const partition = connection.keys.partitionOf(id);
     const expected = expectedText(part.expectedVersion);
-    const outcome = await connection.writer.append(partition, { kind: 'plain', category, streamName: part.stream, expected, type: event.type, data: event.data, bytes: event.type.length + event.data.length });
+    const outcome = await connection.writer.append(partition, {
+      kind: 'plain',
+      category,
+      streamName: part.stream,
+      expected,
+      type: event.type,
+      data: event.data,
+      bytes: event.type.length + event.data.length,
+    });
     if (outcome.kind === 'appended') return loneResult(connection, partition, outcome);
     return onlyResult(await settle(connection, prepare(connection, [part], options), outcome));
   }
@@ -94,13 +113,21 @@ export async function append(store: object, part: StreamAppend, options: AppendO
 }
 
 /** The only event of an append, encoded, if it has nothing beside type and data, and the append no options that need more. */
-function prepareLone(connection: Connection, events: StreamAppend['events'], { guards, idempotencyKey, metadata }: AppendOptions): PreparedEvent | undefined {
+function prepareLone(
+  connection: Connection,
+  events: StreamAppend['events'],
+  { guards, idempotencyKey, metadata }: AppendOptions,
+): PreparedEvent | undefined {
   if (guards !== undefined || idempotencyKey !== undefined || metadata !== undefined || Array.isArray(events)) return undefined;
   const event = prepareEvent(connection, events as AnyEvent, undefined);
   return event.extras.length === 0 ? event : undefined;
 }
 
-function loneResult({ storeId }: Connection, partition: number, { versions, lastPlace }: { readonly versions: readonly number[]; readonly lastPlace: number }): AppendResult {
+function loneResult(
+  { storeId }: Connection,
+  partition: number,
+  { versions, lastPlace }: { readonly versions: readonly number[]; readonly lastPlace: number },
+): AppendResult {
   const position = positionOf(partition, lastPlace);
   return { streamVersion: versions[0] ?? 0, position, token: tokenAt(storeId, position), isRepeated: false };
 }
@@ -125,7 +152,8 @@ export interface PrepareOptions extends AppendAllOptions {
 export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
   const { guards = [], idempotencyKey, metadata } = options;
   if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
-  if (parts.length + guards.length > appendLimits.streamsOfAnAppend) throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', parts.length + guards.length);
+  if (parts.length + guards.length > appendLimits.streamsOfAnAppend)
+    throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', parts.length + guards.length);
   const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
   const bytes = checkSize(streams);
   const partition = commonPartition(connection, [...streams.map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)]);
@@ -160,7 +188,10 @@ function prepareMulti({ keys }: Connection, { partition, streams, bytes, options
     streams,
     guards: guards.map(({ stream, expectedVersion }) => ({ streamName: stream, expected: expectedText(expectedVersion) })),
     marks: [],
-    result: idempotencyKey === undefined ? undefined : { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs },
+    result:
+      idempotencyKey === undefined
+        ? undefined
+        : { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs },
     bytes,
   };
 }
@@ -171,7 +202,11 @@ function assertIdempotency(idempotencyKey: unknown, ttlMs: number): void {
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new InvalidInputError('idempotencyTtlMs', 'a whole number of milliseconds from 1', ttlMs);
 }
 
-function prepareStream(connection: Connection, part: StreamAppend, { metadata, mayBeEmpty }: { metadata: EventMetadata | undefined; mayBeEmpty: boolean }): PreparedStream {
+function prepareStream(
+  connection: Connection,
+  part: StreamAppend,
+  { metadata, mayBeEmpty }: { metadata: EventMetadata | undefined; mayBeEmpty: boolean },
+): PreparedStream {
   const { category } = splitStreamName(part.stream);
   const events = Array.isArray(part.events) ? (part.events as readonly AnyEvent[]) : [part.events as AnyEvent];
   if (events.length === 0 && !mayBeEmpty) throw new InvalidInputError('events', 'at least one event', events);
@@ -245,7 +280,13 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
       return settleConflict(connection, request, outcome);
     case 'guard-conflict': {
       const guard = request.guards[outcome.guard];
-      throw new VersionConflictError({ streamName: guard?.stream ?? '', expectedVersion: guard?.expectedVersion ?? 'any', actualVersion: outcome.actual, isGuard: true, missedEvents: [] });
+      throw new VersionConflictError({
+        streamName: guard?.stream ?? '',
+        expectedVersion: guard?.expectedVersion ?? 'any',
+        actualVersion: outcome.actual,
+        isGuard: true,
+        missedEvents: [],
+      });
     }
     case 'key-reused':
       throw new IdempotencyKeyReusedError(request.idempotencyKey ?? '');
@@ -257,7 +298,10 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
 
 function failedError(message: string): MillraceError {
   const [reason = 'ERR'] = /^[A-Z]+(?= )/.exec(message) ?? [];
-  return new ServerRefusedError(reason, `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`);
+  return new ServerRefusedError(
+    reason,
+    `The server could not run this append: ${message}. Nothing of it was written. A key of this store holds something that the store did not write; look at it with TYPE and XINFO.`,
+  );
 }
 
 type Conflict = WriteOutcome & { readonly kind: 'conflict' };
@@ -269,11 +313,18 @@ function settleConflict(connection: Connection, request: Request, conflict: Conf
   const { category } = splitStreamName(asked.streamName);
   const missed = conflict.missed.map((entry: RawEntry) => decodeEntry(connection, { partition: request.partition, category }, entry));
   const { eventIds } = asked;
-  const mayBeRepeated = request.streams.length === 1 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
+  const mayBeRepeated =
+    request.streams.length === 1 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
   const last = mayBeRepeated ? missed[eventIds.length - 1] : undefined;
   if (last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
   const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
-  const error = new VersionConflictError({ streamName: asked.streamName, expectedVersion: asked.expected, actualVersion: conflict.actual, isGuard: false, missedEvents });
+  const error = new VersionConflictError({
+    streamName: asked.streamName,
+    expectedVersion: asked.expected,
+    actualVersion: conflict.actual,
+    isGuard: false,
+    missedEvents,
+  });
   if (mayBeRepeated && missed.length === MISSED_EVENTS_MAX) return settleLongRepeat(connection, request, error);
   throw error;
 }
@@ -283,7 +334,10 @@ async function settleLongRepeat(connection: Connection, request: Request, confli
   const [{ eventIds } = { eventIds: [] }] = request.streams;
   const stream = streamKeys(connection, conflict.streamName);
   const start = (conflict.missedEvents as readonly RecordedEvent[])[0]?.streamVersion ?? 1;
-  const [part] = await reading('look for an earlier append', readStreams(connection.port, [{ ...stream, start: start - 1, stop: start + eventIds.length - 2 }]));
+  const [part] = await reading(
+    'look for an earlier append',
+    readStreams(connection.port, [{ ...stream, start: start - 1, stop: start + eventIds.length - 2 }]),
+  );
   const stored = decodeAll(connection, stream, part?.entries ?? []);
   const last = stored.at(-1);
   if (!last || !eventIds.every((id, index) => stored[index]?.event.id === id)) throw conflict;

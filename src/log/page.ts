@@ -27,11 +27,18 @@ interface CategoryEntries {
  * The page behind `after` (-1 for the beginning).
  * One XREAD over all categories, which is atomic: what was appended to two of them at once is seen in both or in neither.
  */
-export async function readForward(connection: Connection, partition: number, categories: readonly string[], { after, count }: { readonly after: number; readonly count: number }): Promise<Page> {
+export async function readForward(
+  connection: Connection,
+  partition: number,
+  categories: readonly string[],
+  { after, count }: { readonly after: number; readonly count: number },
+): Promise<Page> {
   if (categories.length === 0) return { events: [], through: after, isEnd: true, size: 0 };
   const keys = categories.map((category) => connection.keys.log(partition, category));
   const from = entryIdBefore(after);
-  const reply = (await connection.port.send(keys[0], ['XREAD', 'COUNT', String(count), 'STREAMS', ...keys, ...keys.map(() => from)])) as [string, RawEntry[]][] | null;
+  const reply = (await connection.port.send(keys[0], ['XREAD', 'COUNT', String(count), 'STREAMS', ...keys, ...keys.map(() => from)])) as
+    | [string, RawEntry[]][]
+    | null;
   const entriesByKey = new Map(reply ?? []);
   const parts = categories.map((category, index) => {
     const entries = entriesByKey.get(keys[index] ?? '') ?? [];
@@ -57,7 +64,12 @@ function mergeForward(connection: Connection, partition: number, parts: readonly
 }
 
 /** The page before `before`, newest first. All of it lies before a place that was issued, so it cannot change while it is read. */
-export async function readBackward(connection: Connection, partition: number, categories: readonly string[], { before, count }: { readonly before: number; readonly count: number }): Promise<Page> {
+export async function readBackward(
+  connection: Connection,
+  partition: number,
+  categories: readonly string[],
+  { before, count }: { readonly before: number; readonly count: number },
+): Promise<Page> {
   if (categories.length === 0 || before <= 0) return { events: [], through: 0, isEnd: true, size: 0 };
   const from = `(${entryIdOf(before)}`;
   const decoded = await Promise.all(
@@ -133,4 +145,3 @@ export function nextPageCount(count: number, { events, size }: Page): number {
   const fitting = Math.floor(PAGE_SIZE_AIMED_AT / Math.max(1, size / events.length));
   return Math.max(1, Math.min(fitting, count * 4, PAGE_COUNT_MAX));
 }
-

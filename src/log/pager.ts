@@ -82,7 +82,10 @@ export function backwardPager(connection: Connection, { partition, categories }:
  * Reads pages of a selection. Of all categories those that exist are looked up after the page was read: one that is new may hold
  * events that stand before the page's last, and then the page is read again.
  */
-function forwardReader(connection: Connection, { partition, categories }: Selection): (after: number, count: number) => Promise<{ page: Page; categories: readonly string[] }> {
+function forwardReader(
+  connection: Connection,
+  { partition, categories }: Selection,
+): (after: number, count: number) => Promise<{ page: Page; categories: readonly string[] }> {
   if (categories) return async (after, count) => ({ page: await readForward(connection, partition, categories, { after, count }), categories });
   let known: readonly string[] = [];
   return async (after, count) => {

@@ -50,18 +50,39 @@ export function readLog<E extends AnyEvent>(connection: Connection, categories: 
     if (direction === 'forward') return forwardPager(connection, { partition, categories }, place);
     return backwardPager(connection, { partition, categories }, place === BEYOND ? undefined : place);
   });
-  return new EventReader(pagers, { doing: 'read the log', from: places, direction, isEndless: false, limit, signal, closed: connection.closed, filter: timeFilter(from, direction) });
+  return new EventReader(pagers, {
+    doing: 'read the log',
+    from: places,
+    direction,
+    isEndless: false,
+    limit,
+    signal,
+    closed: connection.closed,
+    filter: timeFilter(from, direction),
+  });
 }
 
 /** Subscribes to categories, or to all of them; resolves once the starting point is fixed. */
-export async function subscribeLog<E extends AnyEvent>(connection: Connection, categories: readonly string[] | undefined, options: SubscribeOptions): Promise<EventReader<E>> {
+export async function subscribeLog<E extends AnyEvent>(
+  connection: Connection,
+  categories: readonly string[] | undefined,
+  options: SubscribeOptions,
+): Promise<EventReader<E>> {
   const { from = 'start', signal } = options;
   signal?.throwIfAborted();
   checkCategories(categories);
   if ((from as unknown) === 'end') throw new InvalidInputError('from', "'start', 'now', a cursor, a Date, or with one partition a position", from);
   const places = await placesToFollow(connection, from);
   const pagers = [...places].map(([partition, place]) => new EndlessPager(connection, { partition, categories }, place));
-  return new EventReader(pagers, { doing: 'follow the log', from: places, direction: 'forward', isEndless: true, signal, closed: connection.closed, filter: timeFilter(from, 'forward') });
+  return new EventReader(pagers, {
+    doing: 'follow the log',
+    from: places,
+    direction: 'forward',
+    isEndless: true,
+    signal,
+    closed: connection.closed,
+    filter: timeFilter(from, 'forward'),
+  });
 }
 
 /** Reads one stream. */
@@ -71,7 +92,16 @@ export function readStream<E extends AnyEvent>(connection: Connection, streamNam
   const { from = direction === 'forward' ? 'start' : 'end' } = options;
   const { category, id } = splitStreamName(streamName);
   const partition = connection.keys.partitionOf(id);
-  const readerOptions: ReaderOptions = { doing: `read the stream ${streamName}`, from: new Map(), direction, isEndless: false, limit, signal, closed: connection.closed, filter: timeFilter(from, direction) };
+  const readerOptions: ReaderOptions = {
+    doing: `read the stream ${streamName}`,
+    from: new Map(),
+    direction,
+    isEndless: false,
+    limit,
+    signal,
+    closed: connection.closed,
+    filter: timeFilter(from, direction),
+  };
   let pager: Pager | undefined;
   const next = async (): Promise<Page | undefined> => {
     const start = pager ? 0 : await streamStart(connection, { partition, streamName }, from, direction);
@@ -122,8 +152,10 @@ function placesFrom({ keys }: Connection, from: ReadFrom, direction: 'forward' |
 
 function placeOfPosition(partitions: number, from: Position): [number, number] {
   const place = placeIn(from);
-  if (!place) throw new InvalidInputError('from', "'start', 'end' (of a subscription 'now'), a cursor, a Date, or with one partition a position", from);
-  if (partitions > 1) throw new InvalidInputError('from', `a cursor, since one position says nothing of the other ${partitions - 1} partitions`, from);
+  if (!place)
+    throw new InvalidInputError('from', "'start', 'end' (of a subscription 'now'), a cursor, a Date, or with one partition a position", from);
+  if (partitions > 1)
+    throw new InvalidInputError('from', `a cursor, since one position says nothing of the other ${partitions - 1} partitions`, from);
   return [place.partition, place.packed];
 }
 
@@ -158,7 +190,8 @@ async function streamStart(
   if (from === 'start') return direction === 'forward' ? 1 : 0;
   if (from instanceof Date) checkTime(from);
   // An imported event may be older than its place: backward, and only there, one with the time asked for can stand anywhere before the end.
-  if (from === 'end' || (from instanceof Date && direction === 'backward')) return (await lengthOf(connection, key)) + (direction === 'forward' ? 1 : 0);
+  if (from === 'end' || (from instanceof Date && direction === 'backward'))
+    return (await lengthOf(connection, key)) + (direction === 'forward' ? 1 : 0);
   const place = from instanceof Date ? packTime(from) : placeInPartition(from, partition);
   const before = await countBefore(connection, key, place);
   if (direction === 'backward') return before;

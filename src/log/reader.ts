@@ -65,9 +65,11 @@ export class EventReader<E extends AnyEvent> implements AsyncIterableIterator<Re
     }
     this.#isBusy = true;
     const turn = this.#turn.then(() => this.#next());
-    const settled = turn.catch(() => undefined).then(() => {
-      if (this.#turn === settled) this.#isBusy = false;
-    });
+    const settled = turn
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#turn === settled) this.#isBusy = false;
+      });
     this.#turn = settled;
     return turn;
   }

@@ -68,10 +68,19 @@ export function encodeBatch(
   keys: Keys,
   partition: number,
   appends: readonly PreparedAppend[],
-  { recordKey, sequence, isRegistered }: { readonly recordKey: string; readonly sequence: number; readonly isRegistered: (category: string) => boolean },
+  {
+    recordKey,
+    sequence,
+    isRegistered,
+  }: { readonly recordKey: string; readonly sequence: number; readonly isRegistered: (category: string) => boolean },
 ): EncodedBatch {
   const registers = [...categoriesOf(appends)].filter((category) => !isRegistered(category));
-  const encoder = new BatchEncoder(keys, partition, [recordKey, keys.head(partition), keys.categories(partition)], [String(sequence), String(registers.length), ...registers]);
+  const encoder = new BatchEncoder(
+    keys,
+    partition,
+    [recordKey, keys.head(partition), keys.categories(partition)],
+    [String(sequence), String(registers.length), ...registers],
+  );
   for (const append of appends) if (append.kind === 'plain') encoder.addPlainIndex(append);
   for (const append of appends) {
     if (append.kind === 'plain') encoder.plain(append);
