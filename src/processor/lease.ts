@@ -1,4 +1,5 @@
 // Leases on checkpoints say who works and from where, while the compare-and-set of each commit decides what counts.
+import { setTimeout as delay } from 'node:timers/promises';
 import { LogLostError, ProjectionChangedError } from '../errors.ts';
 import { checkMark, type Marked } from '../log/mark.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
@@ -109,6 +110,18 @@ function wentBackError({ name, checkpointKey }: Leased, found: Checkpoint, known
     `The checkpoint of ${name} in ${checkpointKey} stood at ${checkpointText(known.place)}, and now ${found.place < 0 ? 'it is gone' : `it stands at ${checkpointText(found.place)}`}, though nobody else worked on it. ` +
       'A flush, a restored backup or a failover that lost writes does this. Nothing was folded. Look at what is left of the log, and start the processor again to go on from there.',
   );
+}
+
+/** How long a stop waits for leases to be given back, in milliseconds. */
+const GIVE_BACK_MS_MAX = 2_000;
+
+/** Waits for leases to be given back, but not for a server that does not answer: they run out by themselves. */
+export async function givenBack(giving: Promise<unknown>): Promise<void> {
+  const waiting = new AbortController();
+  const enough = delay(GIVE_BACK_MS_MAX, undefined, { signal: waiting.signal });
+  for (const each of [giving, enough]) each.catch(() => undefined);
+  await Promise.race([giving, enough]).catch(() => undefined);
+  waiting.abort();
 }
 
 /**

@@ -6,7 +6,7 @@ import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import { askForLeases } from '../redis/scripts.ts';
-import { giveBack, holdLeases } from './lease.ts';
+import { giveBack, givenBack, holdLeases } from './lease.ts';
 import { type Batch, LeaseLost, type ProjectionTask } from './projection-task.ts';
 import type { Share } from './share.ts';
 
@@ -83,7 +83,7 @@ export class PartitionLoop {
       }
     }
     await this.#settleAll();
-    await giveBack(this.#connection, this.#tasks, this.#options.owner).catch(() => undefined); // the lease runs out by itself
+    await givenBack(giveBack(this.#connection, this.#tasks, this.#options.owner));
   }
 
   /** What goes wrong outside a single projection is the connection, or a server that cannot answer: waited out. */

@@ -9,6 +9,7 @@ import type { PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, isPassingReply, publicError } from '../redis/public-error.ts';
 import { acquireLeases, type RawEntry, releaseLeases } from '../redis/scripts.ts';
+import { givenBack } from './lease.ts';
 
 export interface SourceLoopOptions {
   readonly owner: string;
@@ -90,7 +91,7 @@ export class SourceLoop {
         await this.#recover(error);
       }
     }
-    await releaseLeases(this.#connection.port, [this.#leaseKey()], this.#options.owner).catch(() => undefined); // it runs out by itself
+    await givenBack(releaseLeases(this.#connection.port, [this.#leaseKey()], this.#options.owner));
   }
 
   async #recover(error: unknown): Promise<void> {

@@ -126,6 +126,25 @@ describe.each(ways)('a processor of a store $name', (way) => {
     expect(running.failed).toEqual([]);
   });
 
+  test.each(['cannot be reached', 'does not answer'])('stops about within the time-out of its store when the server %s', async (fault) => {
+    await using behind = await openBehindProxy(way);
+    const { store, proxy, direct } = behind;
+    await using running = run(store, {
+      projections: [sums()],
+      sources: [source({ key: uniqueNamespace('foreign'), into: notes, decode: () => undefined })],
+    });
+    await direct.append(notes.stream('1'), note(1));
+    await until('it is folded', () => running.progress.length > 0);
+    if (fault === 'does not answer') proxy.freeze();
+    else {
+      proxy.refuse();
+      proxy.cut();
+    }
+    const startedAt = performance.now();
+    await running.processor.stop();
+    expect(performance.now() - startedAt).toBeLessThan(5_000 + 4_000);
+  });
+
   test('imports every entry once when the reply of an import is lost, or the import itself', async () => {
     await using raw = await connectRaw();
     const key = uniqueNamespace('foreign');
