@@ -133,17 +133,7 @@ class BareLoop {
 
   async #readSome(group: string): Promise<number> {
     const log = `${this.#prefix}:log`;
-    const reply = await this.#client.sendCommand<Reply>([
-      'XREADGROUP',
-      'GROUP',
-      group,
-      'bench',
-      'COUNT',
-      String(BARE_BATCH),
-      'STREAMS',
-      log,
-      '>',
-    ]);
+    const reply = await this.#client.sendCommand<Reply>(['XREADGROUP', 'GROUP', group, 'bench', 'COUNT', String(BARE_BATCH), 'STREAMS', log, '>']);
     const entries = reply?.[0]?.[1] ?? [];
     if (entries.length === 0) throw new Error(`The loop has read all of its ${BARE_EVENTS} events.`);
     for (const [entryId, fields] of entries) {

@@ -2,7 +2,17 @@
 import { type Measured, reaches } from './figure.ts';
 
 export function asJson(figures: readonly Measured[]): string {
-  return JSON.stringify({ figures }, undefined, 2);
+  return JSON.stringify({ figures: figures.map(ordered) }, undefined, 2);
+}
+
+function ordered({ name, value, unit, beside, besideValue, ratio, aim, compare, reason }: Measured): Measured {
+  const figure = { name, value: short(value), unit, beside, besideValue: short(besideValue), ratio: short(ratio), aim, compare };
+  return reason === undefined ? figure : { ...figure, reason };
+}
+
+/** More digits than these say nothing. */
+function short(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(4));
 }
 
 export function asTable(figures: readonly Measured[]): string {
@@ -20,12 +30,10 @@ export function asLine(figure: Measured): string {
 }
 
 function rowOf(figure: Measured): string[] {
-  const { name, value, unit, besideValue, ratio, aim } = figure;
+  const { name, value, unit, besideValue, ratio } = figure;
   const reached = reaches(figure);
   if (reached === undefined) return [name, 'not measured', '', '', aimOf(figure), ''];
-  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), reached ? 'reached' : 'NOT reached'].map(
-    (cell) => cell ?? String(aim),
-  );
+  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), reached ? 'reached' : 'NOT reached'];
 }
 
 function aimOf({ aim, compare, unit }: Measured): string {
