@@ -75,8 +75,7 @@ export function positionFields(place: number): string[] {
 
 function encodeWhole(codec: Codec, state: unknown): string {
   try {
-    const text = codec.encode(state);
-    return text.startsWith(' ') ? ` ${text}` : text;
+    return codec.encode(state);
   } catch (error) {
     throw saidOf('state', error);
   }
