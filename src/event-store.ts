@@ -3,7 +3,16 @@ import type { AnyEvent, StreamName } from './event.ts';
 import { Executor, type ExecuteOptions, type ExecuteResult } from './execute.ts';
 import type { AnyCategory, EventOf } from './fold/category.ts';
 import type { Decider } from './fold/decider.ts';
-import { type AppendAllOptions, type AppendAllResult, type AppendOptions, type AppendResult, append, appendAll, type ExpectedVersion, type StreamAppend } from './log/append.ts';
+import {
+  type AppendAllOptions,
+  type AppendAllResult,
+  type AppendOptions,
+  type AppendResult,
+  append,
+  appendAll,
+  type ExpectedVersion,
+  type StreamAppend,
+} from './log/append.ts';
 import { type ReadOptions, type ReadStreamOptions, readLog, readStream, type SubscribeOptions, subscribeLog } from './log/read.ts';
 import type { EventReader } from './log/reader.ts';
 import { connectionOf, shareConnection } from './redis/connection.ts';
@@ -66,7 +75,10 @@ export class EventStore {
    * Appends to several streams of one partition, all or nothing; streams with the same id always share one.
    * @throws as `append`.
    */
-  async appendAll<const Events extends readonly AnyEvent[]>(appends: StreamAppends<Events>, options: AppendAllOptions = {}): Promise<AppendAllResult> {
+  async appendAll<const Events extends readonly AnyEvent[]>(
+    appends: StreamAppends<Events>,
+    options: AppendAllOptions = {},
+  ): Promise<AppendAllResult> {
     return await appendAll(connectionOf(this), appends as readonly StreamAppend[], options);
   }
 
@@ -90,7 +102,9 @@ export class EventStore {
    * positions. Resolves once its starting point is fixed. It outlives lost connections.
    * The iteration throws LogLostError when the log is no longer the one that was read.
    */
-  async subscribe<const C extends readonly AnyCategory[] = readonly AnyCategory[]>(options: SubscribeOptions & { readonly categories?: C } = {}): Promise<EventReader<EventOf<C[number]>>> {
+  async subscribe<const C extends readonly AnyCategory[] = readonly AnyCategory[]>(
+    options: SubscribeOptions & { readonly categories?: C } = {},
+  ): Promise<EventReader<EventOf<C[number]>>> {
     const { categories, ...rest } = options;
     return await subscribeLog(
       connectionOf(this),
@@ -105,7 +119,12 @@ export class EventStore {
    * @throws whatever `decide` throws, untouched: the domain's own rejection.
    * @throws VersionConflictError for a guard that is not met, or after too many attempts; otherwise as `append`.
    */
-  async execute<E extends AnyEvent, Command, State>(decider: Decider<E, Command, State>, id: string, command: NoInfer<Command>, options: ExecuteOptions = {}): Promise<ExecuteResult<E, State>> {
+  async execute<E extends AnyEvent, Command, State>(
+    decider: Decider<E, Command, State>,
+    id: string,
+    command: NoInfer<Command>,
+    options: ExecuteOptions = {},
+  ): Promise<ExecuteResult<E, State>> {
     connectionOf(this);
     return await reading('execute the command', this.#executor.execute(decider, id, command, options));
   }
@@ -119,4 +138,3 @@ export class EventStore {
     await this.close();
   }
 }
-

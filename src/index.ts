@@ -3,9 +3,23 @@ export { EventStore, type StreamAppends } from './event-store.ts';
 export { type AnyEvent, type Event, type EventMetadata, type RecordedEvent, type StreamName, streamName } from './event.ts';
 export { type AnyCategory, type Category, category, type EventOf } from './fold/category.ts';
 export type { Decider, DeciderDefinition, DeciderSnapshot } from './fold/decider.ts';
-export { type AnyProjection, type Consistency, type DocumentKeys, type Projection, type ProjectionDefinition, projection } from './fold/projection.ts';
+export {
+  type AnyProjection,
+  type Consistency,
+  type DocumentKeys,
+  type Projection,
+  type ProjectionDefinition,
+  projection,
+} from './fold/projection.ts';
 export { type Imported, type Source, type SourceDefinition, type SourceEntry, source } from './fold/source.ts';
-export { type AppendAllOptions, type AppendAllResult, type AppendOptions, type AppendResult, type ExpectedVersion, type Guard } from './log/append.ts';
+export {
+  type AppendAllOptions,
+  type AppendAllResult,
+  type AppendOptions,
+  type AppendResult,
+  type ExpectedVersion,
+  type Guard,
+} from './log/append.ts';
 export { appendLimits } from './log/encode-event.ts';
 export type { ExecuteOptions, ExecuteResult } from './execute.ts';
 export type { ReadFrom, ReadOptions, ReadStreamOptions, SubscribeOptions } from './log/read.ts';

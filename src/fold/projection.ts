@@ -58,7 +58,8 @@ export function projection<const C extends readonly AnyCategory[], State>(defini
   const { name, version = 1, categories, key, initialState, evolve, consistency = 'async' } = definition;
   assertName('projection name', name, ':@');
   if (!Number.isSafeInteger(version) || version < 1) throw new InvalidInputError('projection version', 'a whole number from 1', version);
-  if (categories.length === 0 || !categories.every(isCategory)) throw new InvalidInputError('categories of a projection', 'one or several categories, as category() makes them', categories);
+  if (categories.length === 0 || !categories.every(isCategory))
+    throw new InvalidInputError('categories of a projection', 'one or several categories, as category() makes them', categories);
   const fold = evolve as Projection<State>['evolve'];
   return Object.freeze({
     name,

@@ -60,7 +60,8 @@ export function encodeDocument({ codec }: Connection, projection: AnyProjection,
     const fields = document.state === undefined ? [] : encodeState(codec, document.state);
     document.size = sizeOf(fields);
     const { documentBytes } = projectionLimits;
-    if (document.size > documentBytes) throw new DocumentTooLargeError(`${projection.name}@${projection.version}`, document.key, { bytes: document.size, bytesMax: documentBytes });
+    if (document.size > documentBytes)
+      throw new DocumentTooLargeError(`${projection.name}@${projection.version}`, document.key, { bytes: document.size, bytesMax: documentBytes });
     return fields;
   } catch (cause) {
     throw new Unstorable('a document cannot be stored', { cause });

@@ -77,7 +77,12 @@ async function takeReply(
     leased.checkpoint = undefined;
     return reply.status === 'changed' ? changedError(leased, reply.reads) : undefined;
   }
-  const checkpoint: Checkpoint = { epoch: reply.epoch, place: reply.position === '' ? -1 : packEntryId(reply.position), seen: reply.seen, mark: reply.event };
+  const checkpoint: Checkpoint = {
+    epoch: reply.epoch,
+    place: reply.position === '' ? -1 : packEntryId(reply.position),
+    seen: reply.seen,
+    mark: reply.event,
+  };
   if (lastKnown && wentBack(checkpoint, lastKnown)) return wentBackError(leased, checkpoint, lastKnown);
   if (leased.checkpoint?.epoch === checkpoint.epoch) return undefined; // only prolonged: what is under way counts on
   leased.checkpoint = checkpoint;

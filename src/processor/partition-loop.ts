@@ -127,7 +127,11 @@ export class PartitionLoop {
     const isMine = tasks.some(({ checkpoint }) => checkpoint !== undefined);
     share.note(this.#partition, isMine ? owner : otherOwner);
     if (isMine || otherOwner === undefined || !share.asksFor(this.#partition)) return;
-    await askForLeases(this.#connection.port, tasks.map(({ checkpointKey }) => checkpointKey), { owner, from: otherOwner });
+    await askForLeases(
+      this.#connection.port,
+      tasks.map(({ checkpointKey }) => checkpointKey),
+      { owner, from: otherOwner },
+    );
   }
 
   /** One page for each place where projections stand; whether any of them had something to read. */

@@ -41,7 +41,12 @@ export interface LocalState {
   readonly error: unknown;
 }
 
-export async function projectionProgress(connection: Connection, projection: AnyProjection, partition: number, local: LocalState): Promise<ProjectionProgress> {
+export async function projectionProgress(
+  connection: Connection,
+  projection: AnyProjection,
+  partition: number,
+  local: LocalState,
+): Promise<ProjectionProgress> {
   const { port, keys } = connection;
   const { name, version, categories } = projection;
   const checkpointKey = keys.checkpoint(partition, name, version);
@@ -72,7 +77,10 @@ async function ageOfNext(connection: Connection, { categories }: AnyProjection, 
 }
 
 /** An entry of somebody else's, at which the projection stands still, has the time of its id. */
-async function timeOfNext(connection: Connection, { partition, categories, after }: { readonly partition: number; readonly categories: readonly string[]; readonly after: number }): Promise<number | undefined> {
+async function timeOfNext(
+  connection: Connection,
+  { partition, categories, after }: { readonly partition: number; readonly categories: readonly string[]; readonly after: number },
+): Promise<number | undefined> {
   try {
     const { events } = await readForward(connection, partition, categories, { after, count: 1 });
     return events[0]?.event.recordedAt.getTime();

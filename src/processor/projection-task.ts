@@ -121,7 +121,13 @@ export class ProjectionTask implements Leased {
     let changed = new Set<CachedDocument>();
     let [size, counted] = [0, 0];
     for (const [index, logEvent] of mine.entries()) {
-      size += this.#failingWith(logEvent, () => this.#foldOne(logEvent, (keys[index] ?? []).map((key) => documents.get(key)), changed));
+      size += this.#failingWith(logEvent, () =>
+        this.#foldOne(
+          logEvent,
+          (keys[index] ?? []).map((key) => documents.get(key)),
+          changed,
+        ),
+      );
       counted += 1;
       if (size < projectionLimits.commitBytes) continue;
       await this.#commit(changed, counted, { place: logEvent.place, mark: markOf(logEvent.event) });
@@ -181,7 +187,17 @@ export class ProjectionTask implements Leased {
     const [fromText, toText] = [checkpointText(from.place), checkpointText(to.place)];
     const { leaseMs } = this.#options;
     const { epoch, seen, mark: event } = to;
-    const { committed, ...found } = await commit(this.#connection.port, { checkpointKey: this.checkpointKey, channel, epoch, from: fromText, to: toText, seen, event, leaseMs, documents });
+    const { committed, ...found } = await commit(this.#connection.port, {
+      checkpointKey: this.checkpointKey,
+      channel,
+      epoch,
+      from: fromText,
+      to: toText,
+      seen,
+      event,
+      leaseMs,
+      documents,
+    });
     // The very commit, run before: its reply was lost and the client sent it again.
     const wasCommitted = found.epoch === epoch && found.position === toText;
     if (!committed && !wasCommitted) throw new LeaseLost();

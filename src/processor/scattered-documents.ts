@@ -78,13 +78,26 @@ export class ScatteredDocuments implements Documents {
   async #read(key: string): Promise<ScatteredDocument> {
     const { port, codec } = this.#connection;
     const { documentKey, removedKey } = this.#keyOf(key);
-    const [[fields = []], removed] = await Promise.all([readDocuments(port, [documentKey]), port.send(removedKey, ['HGET', removedKey, String(this.#partition)])]);
+    const [[fields = []], removed] = await Promise.all([
+      readDocuments(port, [documentKey]),
+      port.send(removedKey, ['HGET', removedKey, String(this.#partition)]),
+    ]);
     const { state, reserved } = decodeDocument(codec, fields, documentKey);
     const removedFloor = typeof removed === 'string' ? removed : '';
     const revision = reserved.get(documentFields.revision) ?? '0';
     const floor = revision === '0' ? removedFloor : (reserved.get(this.#positionField()) ?? '');
     const own = namesOf(fields).filter((name) => !reserved.has(name));
-    return { key, state, fields: reserved.has(documentFields.state) ? [...own, documentFields.state] : own, size: sizeOf(fields), place: -1, revision, floor, removedFloor, pending: [] };
+    return {
+      key,
+      state,
+      fields: reserved.has(documentFields.state) ? [...own, documentFields.state] : own,
+      size: sizeOf(fields),
+      place: -1,
+      revision,
+      floor,
+      removedFloor,
+      pending: [],
+    };
   }
 
   #positionField(): string {

@@ -86,7 +86,8 @@ export class SourceLoop {
       try {
         await this.#hold();
         if (this.#marks.length === 0) await this.#sleep(Math.min(this.#options.leaseMs / 3, Math.max(10, this.#otherMs)));
-        else if (!(await this.#importSome())) await this.#waiter.wait([{ key: this.source.key, lastId: this.#lastTaken() }], this.#options.leaseMs / 3);
+        else if (!(await this.#importSome()))
+          await this.#waiter.wait([{ key: this.source.key, lastId: this.#lastTaken() }], this.#options.leaseMs / 3);
       } catch (error) {
         await this.#recover(error);
       }
@@ -113,7 +114,12 @@ export class SourceLoop {
     if (now - this.#heldAt < Math.min(this.#options.leaseMs / 3, isHeld ? Number.POSITIVE_INFINITY : this.#otherMs)) return;
     this.#heldAt = now;
     const [reply] = await acquireLeases(this.#connection.port, [{ key: this.#leaseKey(), reads: this.source.category }], this.#options);
-    if (reply?.status === 'changed') throw new InvalidInputError(`source ${this.source.key}`, `the category ${reply.reads}, into which it was imported so far`, this.source.category);
+    if (reply?.status === 'changed')
+      throw new InvalidInputError(
+        `source ${this.source.key}`,
+        `the category ${reply.reads}, into which it was imported so far`,
+        this.source.category,
+      );
     if (reply?.status === 'other') this.#otherMs = reply.remainingMs;
     if (reply?.status !== 'held') this.#marks = [];
     else if (!isHeld) this.#marks = await readMarks(this.#connection, this.source.key);
@@ -129,7 +135,14 @@ export class SourceLoop {
     const { key } = this.source;
     const after = this.#lastTaken();
     if (after === LAST_ID) return false; // Redis refuses to look behind it
-    const entries = (await this.#connection.port.send(key, ['XRANGE', key, `(${after}`, '+', 'COUNT', String(ENTRIES_AT_ONCE)])) as readonly RawEntry[];
+    const entries = (await this.#connection.port.send(key, [
+      'XRANGE',
+      key,
+      `(${after}`,
+      '+',
+      'COUNT',
+      String(ENTRIES_AT_ONCE),
+    ])) as readonly RawEntry[];
     if (entries.length === 0) return false;
     const { batch, failure } = this.#decodeAll(entries);
     if (batch) await this.#append(batch);
@@ -161,7 +174,8 @@ export class SourceLoop {
     const entry = sourceEntry(raw);
     try {
       const imports = this.source.decode(entry).map((imported) => this.#prepare(imported, entry));
-      if (imports.length > appendLimits.eventsOfAnAppend) throw new InvalidInputError('entry', `at most ${appendLimits.eventsOfAnAppend} events`, imports.length);
+      if (imports.length > appendLimits.eventsOfAnAppend)
+        throw new InvalidInputError('entry', `at most ${appendLimits.eventsOfAnAppend} events`, imports.length);
       return { entryId: entry.id, imports, isSkipped: false };
     } catch (cause) {
       if (this.source.onError === 'skip') return { entryId: entry.id, imports: [], isSkipped: true };
@@ -179,7 +193,8 @@ export class SourceLoop {
   async #append({ decoded, last }: Batch): Promise<void> {
     const marks = [...this.#marks];
     const outcomes = await Promise.all(marks.map((mark, partition) => this.#appendTo(partition, mark, { decoded, last })));
-    if (outcomes.includes(undefined)) this.#marks = []; // another process imports: begin again from what is stored
+    if (outcomes.includes(undefined))
+      this.#marks = []; // another process imports: begin again from what is stored
     else this.#marks = outcomes.map((mark) => mark ?? '');
     if (this.#marks.length === 0) this.#heldAt = Number.NEGATIVE_INFINITY;
   }

@@ -72,14 +72,24 @@ export class StreamProcessor {
     this.#connection = connectionOf(store);
     this.#options = options;
     const { leaseMs = LEASE_MS } = options;
-    if (!Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN) throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
-    assertDistinct('projections of a processor', this.#projections().map(({ name, version }) => `${name}@${version}`));
-    assertDistinct('sources of a processor', (options.sources ?? []).map(({ key }) => key));
+    if (!Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN)
+      throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
+    assertDistinct(
+      'projections of a processor',
+      this.#projections().map(({ name, version }) => `${name}@${version}`),
+    );
+    assertDistinct(
+      'sources of a processor',
+      (options.sources ?? []).map(({ key }) => key),
+    );
     const taskOptions = {
       leaseMs,
-      onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) => this.#tell('progress', { projection: name, version, partition, events }),
+      onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) =>
+        this.#tell('progress', { projection: name, version, partition, events }),
     };
-    this.#tasks = this.#partitions().flatMap((partition) => this.#projections().map((projection) => new ProjectionTask(this.#connection, projection, partition, taskOptions)));
+    this.#tasks = this.#partitions().flatMap((partition) =>
+      this.#projections().map((projection) => new ProjectionTask(this.#connection, projection, partition, taskOptions)),
+    );
   }
 
   /** Runs until `stop`. Failures of single projections are told by the event `failed`, or as a warning of the process where nobody listens. */
@@ -100,7 +110,10 @@ export class StreamProcessor {
         onFailure: (task, error) => this.#tell('failed', { projection: task.projection.name, partition, error }),
       });
     });
-    this.#sourceLoops = sources.map((source) => new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }));
+    this.#sourceLoops = sources.map(
+      (source) =>
+        new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }),
+    );
     if (this.#tasks.length > 0) for (const loop of this.#loops) loop.start();
     for (const loop of this.#sourceLoops) loop.start();
   }
@@ -147,10 +160,15 @@ export class StreamProcessor {
   /** How far each projection is in each partition, and each source: checkpoint, lag in events and in time, errors. */
   async progress(): Promise<ProcessorProgress> {
     this.#assertOpen();
-    const projections = this.#tasks.map((task) => projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }));
+    const projections = this.#tasks.map((task) =>
+      projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }),
+    );
     const failures = new Map(this.#sourceLoops.map(({ source, failure }) => [source.key, failure]));
     const sources = (this.#options.sources ?? []).map((source) => sourceProgress(this.#connection, source, failures.get(source.key)));
-    return await reading('read the progress', Promise.all([Promise.all(projections), Promise.all(sources)]).then(([done, imported]) => ({ projections: done, sources: imported })));
+    return await reading(
+      'read the progress',
+      Promise.all([Promise.all(projections), Promise.all(sources)]).then(([done, imported]) => ({ projections: done, sources: imported })),
+    );
   }
 
   // What is folded on read needs no processor.

@@ -20,8 +20,11 @@ export function publicError(doing: string, error: unknown): unknown {
   if (!(error instanceof PortError)) return error;
   // A script's error ends with a full stop of its own.
   const happened = error.message.replace(/\.+$/, '');
-  if (error.kind === 'refused') return new ServerRefusedError(error.reply, `Could not ${doing}: ${happened}. ${adviceFor(error.reply)}`, { cause: error });
-  return new ConnectionFailedError(`Could not ${doing}: ${happened}. Check that the server runs and can be reached, and try again.`, { cause: error });
+  if (error.kind === 'refused')
+    return new ServerRefusedError(error.reply, `Could not ${doing}: ${happened}. ${adviceFor(error.reply)}`, { cause: error });
+  return new ConnectionFailedError(`Could not ${doing}: ${happened}. Check that the server runs and can be reached, and try again.`, {
+    cause: error,
+  });
 }
 
 /** What to do about a refusal that begins with this word. */

@@ -49,7 +49,11 @@ export async function registerWriter(port: RedisPort, recordKey: string, ttlMs: 
 }
 
 /** What became of a batch whose sending met a refusal: with `done` comes its outcome. */
-export async function settleBatch(port: RedisPort, recordKey: string, sequence: number): Promise<readonly ['done' | 'never' | 'unknown', ...outcome: string[]]> {
+export async function settleBatch(
+  port: RedisPort,
+  recordKey: string,
+  sequence: number,
+): Promise<readonly ['done' | 'never' | 'unknown', ...outcome: string[]]> {
   return await run<['done' | 'never' | 'unknown', ...string[]]>(port, scripts.settleBatch, [recordKey], [String(sequence)]);
 }
 
@@ -70,7 +74,11 @@ export async function readSettings(port: RedisPort, settingsKey: string): Promis
   return found.every((value) => value === null) ? undefined : storedSettings(found);
 }
 
-export async function openStore(port: RedisPort, settingsKey: string, fresh: { id: string; partitions: number | undefined; layout: number }): Promise<StoredSettings> {
+export async function openStore(
+  port: RedisPort,
+  settingsKey: string,
+  fresh: { id: string; partitions: number | undefined; layout: number },
+): Promise<StoredSettings> {
   const args = [fresh.id, fresh.partitions === undefined ? '' : String(fresh.partitions), String(fresh.layout)];
   return storedSettings(await run<(string | null)[]>(port, scripts.openStore, [settingsKey], args));
 }
@@ -124,7 +132,14 @@ export async function readFresh(
 
 /** What trying to take a lease gave. `position` is an entry id, or '' at the beginning. */
 export type LeaseReply =
-  | { readonly status: 'held'; readonly epoch: string; readonly position: string; readonly seen: number; readonly event: string; readonly wantedBy: string }
+  | {
+      readonly status: 'held';
+      readonly epoch: string;
+      readonly position: string;
+      readonly seen: number;
+      readonly event: string;
+      readonly wantedBy: string;
+    }
   | { readonly status: 'other'; readonly remainingMs: number; readonly owner: string }
   | { readonly status: 'changed'; readonly reads: string };
 
@@ -134,7 +149,11 @@ export async function acquireLeases(
   { owner, leaseMs }: { readonly owner: string; readonly leaseMs: number },
 ): Promise<readonly LeaseReply[]> {
   const keys = checkpoints.map(({ key }) => key);
-  const reply = await run<[string, ...(string | number)[]][]>(port, scripts.acquireLeases, keys, [owner, String(leaseMs), ...checkpoints.map(({ reads }) => reads)]);
+  const reply = await run<[string, ...(string | number)[]][]>(port, scripts.acquireLeases, keys, [
+    owner,
+    String(leaseMs),
+    ...checkpoints.map(({ reads }) => reads),
+  ]);
   return reply.map(leaseReply);
 }
 
@@ -156,7 +175,11 @@ export async function readDocuments(port: RedisPort, keys: readonly string[]): P
 }
 
 /** Asks the owner of leases for them. */
-export async function askForLeases(port: RedisPort, keys: readonly string[], { owner, from }: { readonly owner: string; readonly from: string }): Promise<void> {
+export async function askForLeases(
+  port: RedisPort,
+  keys: readonly string[],
+  { owner, from }: { readonly owner: string; readonly from: string },
+): Promise<void> {
   await run(port, scripts.askForLeases, keys, [owner, from]);
 }
 
@@ -209,12 +232,25 @@ export interface ScatteredWrite {
 /** Stores it; whether it still was as it had been read. */
 export async function commitDocument(port: RedisPort, write: ScatteredWrite): Promise<boolean> {
   const { key, removedKey, revision, removedFloor, partition, position, isDeleted, fields, removed } = write;
-  const args = [revision, removedFloor, String(partition), position, isDeleted ? '1' : '0', String(fields.length / 2), String(removed.length), ...fields, ...removed];
+  const args = [
+    revision,
+    removedFloor,
+    String(partition),
+    position,
+    isDeleted ? '1' : '0',
+    String(fields.length / 2),
+    String(removed.length),
+    ...fields,
+    ...removed,
+  ];
   return (await run(port, scripts.commitDocument, [key, removedKey], args)) === 1;
 }
 
 /** Removes what is left of a deleted document; whether it still was as it had been read. */
-export async function removeTombstone(port: RedisPort, { documentKey, removedKey, revision }: { readonly documentKey: string; readonly removedKey: string; readonly revision: string }): Promise<boolean> {
+export async function removeTombstone(
+  port: RedisPort,
+  { documentKey, removedKey, revision }: { readonly documentKey: string; readonly removedKey: string; readonly revision: string },
+): Promise<boolean> {
   return (await run(port, scripts.removeTombstone, [documentKey, removedKey], [revision])) === 1;
 }
 

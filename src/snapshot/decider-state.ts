@@ -77,6 +77,10 @@ export async function maybeStoreState<E extends AnyEvent, Command, State>(
 }
 
 // Where a decider keeps no states, the key is one that never exists: what is read is then the events alone.
-function stateKey<E extends AnyEvent, Command, State>({ keys }: Connection, { snapshot, category }: Decider<E, Command, State>, { partition, streamName }: StreamKeys): string {
+function stateKey<E extends AnyEvent, Command, State>(
+  { keys }: Connection,
+  { snapshot, category }: Decider<E, Command, State>,
+  { partition, streamName }: StreamKeys,
+): string {
   return snapshot ? keys.snapshot(partition, snapshot.name, snapshot.version, streamName) : keys.snapshot(partition, category.name, 0, streamName);
 }

@@ -21,7 +21,10 @@ export async function readCheckpoint({ port, keys }: Connection, { name, version
 export async function hasReached(connection: Connection, projection: AnyProjection, partition: number, place: number): Promise<boolean> {
   const checkpoint = await readCheckpoint(connection, projection, partition);
   if (checkpoint >= place) return true;
-  const [head, { events }] = await Promise.all([readHead(connection, partition), readForward(connection, partition, projection.categories, { after: checkpoint, count: 1 })]);
+  const [head, { events }] = await Promise.all([
+    readHead(connection, partition),
+    readForward(connection, partition, projection.categories, { after: checkpoint, count: 1 }),
+  ]);
   if (head < place) {
     throw new LogLostError(
       `The log of partition ${partition} ends at ${head < 0 ? 'nothing' : entryIdOf(head)}, before position ${positionOf(partition, place)}, which was appended. ` +
@@ -38,9 +41,16 @@ export interface WaitOptions {
 }
 
 /** Waits until the projection has reached all the places. Throws NotCaughtUpError when that takes longer than `timeoutMs`. */
-export async function waitUntilReached(connection: Connection, projection: AnyProjection, places: Places, { timeoutMs, signal }: WaitOptions): Promise<void> {
+export async function waitUntilReached(
+  connection: Connection,
+  projection: AnyProjection,
+  places: Places,
+  { timeoutMs, signal }: WaitOptions,
+): Promise<void> {
   const deadline = performance.now() + timeoutMs;
-  await Promise.all([...places].map(([partition, place]) => waitInPartition(connection, projection, { partition, place, deadline, timeoutMs, signal })));
+  await Promise.all(
+    [...places].map(([partition, place]) => waitInPartition(connection, projection, { partition, place, deadline, timeoutMs, signal })),
+  );
 }
 
 interface PartitionWait extends WaitOptions {

@@ -64,7 +64,10 @@ export class SnapshotStore {
    * The keys of all documents of a projection, in no order; one that comes or goes meanwhile may be missing or there.
    * It walks the whole keyspace of Redis with SCAN: for maintenance, not for queries.
    */
-  async *keys(projection: Projection<unknown>, { signal }: { readonly signal?: AbortSignal } = {}): AsyncIterableIterator<string, undefined, undefined> {
+  async *keys(
+    projection: Projection<unknown>,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): AsyncIterableIterator<string, undefined, undefined> {
     const connection = connectionOf(this.#store);
     const seen = new Set<string>(); // SCAN may tell a key twice
     for (let partition = 0; partition < connection.keys.partitions; partition += 1) {
@@ -85,12 +88,20 @@ export class SnapshotStore {
 }
 
 function checkOptions({ isKeyedByStream }: Projection<unknown>, { at, fresh, atLeast, timeoutMs }: GetOptions): void {
-  if (at !== undefined && (fresh === true || atLeast !== undefined)) throw new InvalidInputError('options of get', "either 'at', 'fresh' or 'atLeast'", new InWords("'at' and another one"));
-  if (fresh === true && !isKeyedByStream) throw new InvalidInputError('option fresh', 'a projection that is keyed by stream; use atLeast', new InWords('one with a key of its own'));
-  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) throw new InvalidInputError('option timeoutMs', 'milliseconds from 0', timeoutMs);
+  if (at !== undefined && (fresh === true || atLeast !== undefined))
+    throw new InvalidInputError('options of get', "either 'at', 'fresh' or 'atLeast'", new InWords("'at' and another one"));
+  if (fresh === true && !isKeyedByStream)
+    throw new InvalidInputError('option fresh', 'a projection that is keyed by stream; use atLeast', new InWords('one with a key of its own'));
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0))
+    throw new InvalidInputError('option timeoutMs', 'milliseconds from 0', timeoutMs);
 }
 
-async function getDocuments<State>(connection: Connection, projection: Projection<State>, keys: readonly string[], options: GetOptions): Promise<ReadonlyMap<string, State>> {
+async function getDocuments<State>(
+  connection: Connection,
+  projection: Projection<State>,
+  keys: readonly string[],
+  options: GetOptions,
+): Promise<ReadonlyMap<string, State>> {
   const { at, atLeast, fresh, timeoutMs = TIMEOUT_MS, signal } = options;
   if (atLeast !== undefined) await waitForToken(connection, projection, atLeast, { timeoutMs, signal });
   const until: Until = at;
@@ -98,16 +109,27 @@ async function getDocuments<State>(connection: Connection, projection: Projectio
   return fresh === true ? await readAllFresh(connection, projection, keys) : await readStored(connection, projection, keys);
 }
 
-async function waitForToken(connection: Connection, projection: Projection<unknown>, token: Token, wait: { timeoutMs: number; signal: AbortSignal | undefined }): Promise<void> {
+async function waitForToken(
+  connection: Connection,
+  projection: Projection<unknown>,
+  token: Token,
+  wait: { timeoutMs: number; signal: AbortSignal | undefined },
+): Promise<void> {
   const { storeId, places } = splitToken(token);
   if (storeId !== connection.storeId) {
-    throw new StoreMismatchError(`Expected a token of this store (${connection.storeId}), found one of store ${storeId}. Pass on the token of an append to the store that is read.`);
+    throw new StoreMismatchError(
+      `Expected a token of this store (${connection.storeId}), found one of store ${storeId}. Pass on the token of an append to the store that is read.`,
+    );
   }
   // What is folded on read has always reached everything.
   if (projection.consistency !== 'live') await waitUntilReached(connection, projection, places, wait);
 }
 
-async function readStored<State>(connection: Connection, projection: Projection<State>, keys: readonly string[]): Promise<ReadonlyMap<string, State>> {
+async function readStored<State>(
+  connection: Connection,
+  projection: Projection<State>,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, State>> {
   const documents = new Map<string, State>();
   for (const part of partsOf(connection, keys)) {
     const names = part.keys.map((key) => connection.keys.snapshot(part.partition, projection.name, projection.version, key));
@@ -137,7 +159,11 @@ function partsOf({ keys: names }: Connection, keys: readonly string[]): { partit
   return parts;
 }
 
-async function readAllFresh<State>(connection: Connection, projection: Projection<State>, keys: readonly string[]): Promise<ReadonlyMap<string, State>> {
+async function readAllFresh<State>(
+  connection: Connection,
+  projection: Projection<State>,
+  keys: readonly string[],
+): Promise<ReadonlyMap<string, State>> {
   const documents = new Map<string, State>();
   const states = await Promise.all(keys.map((key) => readOneFresh(connection, projection, key)));
   keys.forEach((key, index) => {
@@ -162,7 +188,11 @@ async function readOneFresh<State>(connection: Connection, projection: Projectio
     }),
   );
   const { state } = decodeDocument<State>(connection.codec, fields, documentKey);
-  return foldEvents(projection, events.flat().sort((a, b) => a.place - b.place), state);
+  return foldEvents(
+    projection,
+    events.flat().sort((a, b) => a.place - b.place),
+    state,
+  );
 }
 
 /** A tombstone of a deleted document is none; there are such only where documents are folded from several partitions. */

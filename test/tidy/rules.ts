@@ -113,10 +113,13 @@ export function errorsWithoutUse(sources: readonly Source[], tests: readonly Tex
   for (const { program } of sources)
     visit(program, (node) => node.type === 'NewExpression' && node.callee.type === 'Identifier' && made.add(node.callee.name));
   // What a room throws to itself alone says so in its comment; callers act on those of errors.ts.
-  return sources.filter(({ path }) => path.endsWith('errors.ts')).flatMap(errorClassesOf).flatMap(({ name, code, path }) => {
-    const isNamed = tests.some(({ text }) => text.includes(name) || (code !== undefined && text.includes(`'${code}'`)));
-    return [...(made.has(name) ? [] : [`${path}: ${name} is made nowhere`]), ...(isNamed ? [] : [`${path}: no test names ${name}`])];
-  });
+  return sources
+    .filter(({ path }) => path.endsWith('errors.ts'))
+    .flatMap(errorClassesOf)
+    .flatMap(({ name, code, path }) => {
+      const isNamed = tests.some(({ text }) => text.includes(name) || (code !== undefined && text.includes(`'${code}'`)));
+      return [...(made.has(name) ? [] : [`${path}: ${name} is made nowhere`]), ...(isNamed ? [] : [`${path}: no test names ${name}`])];
+    });
 }
 
 /**
