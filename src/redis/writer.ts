@@ -11,8 +11,11 @@ import { lostConnection, neverInTime, notRegistered, refusedError } from './writ
 /** How long Redis remembers a writer's last batches. A writer takes a new id after half of it. */
 const RECORD_TTL_MS = 3_600_000;
 
-/** Two batches on their way keep both Redis and this process busy. More than the record's 16 slots must never be. */
+/** Two batches on their way keep both Redis and this process busy. */
 const BATCHES_IN_FLIGHT = 2;
+
+/** How many batches the record remembers: none may be so far ahead of one without a reply that it takes its place there. */
+const RECORD_SLOTS = 16;
 
 /** Keeps Redis from being held by one batch for more than a few milliseconds. */
 const BATCH_APPENDS_MAX = 500;
@@ -32,6 +35,8 @@ interface Identity {
   readonly expiresAt: number;
   readonly registered: Promise<void>;
   sequence: number;
+  /** The batches that have no reply yet. */
+  readonly pending: Set<number>;
 }
 
 interface SentBatch {
@@ -125,7 +130,7 @@ class PartitionWriter {
   }
 
   #flush(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < BATCHES_IN_FLIGHT) {
+    while (this.#waiting.length > 0 && this.#inFlight < BATCHES_IN_FLIGHT && !this.#isFarAhead()) {
       const batch = this.#takeBatch();
       this.#inFlight += 1;
       void this.#send(batch).finally(() => {
@@ -134,6 +139,12 @@ class PartitionWriter {
         if (this.#inFlight === 0 && this.#waiting.length === 0) this.#onIdle?.();
       });
     }
+  }
+
+  /** Whether the next batch would make the record forget one that may have to be sent again. */
+  #isFarAhead(): boolean {
+    const { sequence = 0, pending = [] } = this.#identity ?? {};
+    return sequence - Math.min(...pending) >= RECORD_SLOTS;
   }
 
   // At most half of what waits, so that the other half is made ready while Redis runs the first.
@@ -168,10 +179,11 @@ class PartitionWriter {
       const identity = this.#currentIdentity();
       // Taken before the wait for the record: batches keep the order in which they were made.
       const sequence = identity.sequence++;
+      identity.pending.add(sequence);
       if (!(await this.#register(identity, deadline))) continue;
       const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
       const { keys, args, registers } = encodeBatch(this.#keys, this.#partition, appends, { recordKey: identity.recordKey, sequence, isRegistered });
-      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline });
+      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline }).finally(() => identity.pending.delete(sequence));
       if (reply[0] !== 'unknown') {
         for (const name of registers) this.#registeredCategories.add(name);
         return splitReply(reply, appends);
@@ -240,7 +252,7 @@ class PartitionWriter {
     const recordKey = this.#keys.writer(this.#partition, randomUUID());
     const registered = registerWriter(this.#port, recordKey, ttlMs);
     registered.catch(() => undefined); // whoever waits for it hears of it
-    this.#identity = { recordKey, expiresAt: now + ttlMs / 2, registered, sequence: 1 };
+    this.#identity = { recordKey, expiresAt: now + ttlMs / 2, registered, sequence: 1, pending: new Set() };
     return this.#identity;
   }
 
