@@ -187,7 +187,7 @@ describe('an engine of our own', () => {
       const refused = async (work: () => Promise<unknown>): Promise<void> => {
         const error = await refusalOf(work);
         expect(error).toMatchObject({ name: 'ServerRefusedError', code: 'server-refused', reason: 'OOM' });
-        expect(error.message).toMatch(/^The server refused to append: .*OOM.* Nothing was written\. Give it more memory \(maxmemory\)/);
+        expect(error.message).toMatch(/^The server refused to append: .*OOM.* Nothing was written\. Give the server more memory \(maxmemory\)/);
       };
       await writingNothing(
         namespace,
