@@ -15,8 +15,8 @@ import { positionFaults, versionFaults } from '../support/history.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
 import { collect, note, numbersOf, openStore } from '../support/store.ts';
 import { historyFaults, type Operation, orderFaults, type Written } from './linearizability.ts';
+import { COMMANDS } from './size.ts';
 
-const OPERATIONS = Number(process.env['MILLRACE_MODEL_COMMANDS'] ?? 10_000);
 const CLIENTS = 4;
 const AT_ONCE = 8;
 const STREAMS = ['notes:1', 'notes:2', 'marks:1', 'marks:2', 'marks:3'];
@@ -181,11 +181,11 @@ async function runClients(history: History, { seed, operations, url, namespace, 
   }
 }
 
-test(`the histories of ${CLIENTS} clients are linearizable by stream, over ${OPERATIONS} operations`, async () => {
+test(`the histories of ${CLIENTS} clients are linearizable by stream, over ${COMMANDS} operations`, async () => {
   const seed = Date.now() % 2 ** 31;
   const namespace = uniqueNamespace();
   const history = new History();
-  await runClients(history, { seed, operations: OPERATIONS, url: testUrl(), namespace });
+  await runClients(history, { seed, operations: COMMANDS, url: testUrl(), namespace });
   await using store = await openStore({ namespace });
   const stored = await checked(history, store);
   const conflicts = history.operations.filter(({ outcome, expected }) => outcome.kind === 'seen' && expected !== undefined).length;
@@ -193,7 +193,7 @@ test(`the histories of ${CLIENTS} clients are linearizable by stream, over ${OPE
   expect(history.unknown).toEqual([]);
   expect(historyFaults(history.operations, stored), `seed ${seed}`).toEqual([]);
   expect(orderFaults(history.written, stored), `seed ${seed}`).toEqual([]);
-  expect(conflicts).toBeGreaterThan(OPERATIONS / 100);
+  expect(conflicts).toBeGreaterThan(COMMANDS / 100);
 }, 300_000);
 
 test('so they are while connections are cut and replies are lost', async () => {

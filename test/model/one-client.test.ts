@@ -4,9 +4,8 @@ import type { AppendOptions, EventStore } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { openStore } from '../support/store.ts';
 import { allSteps, checkEnd, type Subject, type World } from './commands.ts';
+import { COMMANDS } from './size.ts';
 import { StoreModel } from './store-model.ts';
-
-const COMMANDS = Number(process.env['MILLRACE_MODEL_COMMANDS'] ?? 10_000);
 
 /** So many runs at once, each on a store of its own: one alone waits for the engine most of the time. */
 const RUNS_AT_ONCE = 8;
