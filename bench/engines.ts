@@ -28,11 +28,16 @@ export interface Bench {
   readonly hasServerProgram: boolean;
 }
 
-export async function openBench(rounds: number): Promise<Bench> {
+const ROUNDS = 7;
+/** It is five to ten times slower with much data, and the whole is to take less than ten minutes. */
+const ROUNDS_EMBEDDED = 3;
+
+export async function openBench(rounds: number | undefined): Promise<Bench> {
   const program = await serverProgram();
+  const engine = await openEngine(program);
   return {
-    rounds,
-    engine: await openEngine(program),
+    rounds: rounds ?? (engine.isEmbedded ? ROUNDS_EMBEDDED : ROUNDS),
+    engine,
     another: () => openEngine(program),
     fsyncing: () => startServer(program ?? [], ['--appendonly', 'yes', '--appendfsync', 'always']),
     hasServerProgram: program !== undefined,
