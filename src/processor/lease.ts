@@ -1,10 +1,10 @@
 // Leases on checkpoints say who works and from where, while the compare-and-set of each commit decides what counts.
-import { setTimeout as delay } from 'node:timers/promises';
 import { LogLostError, ProjectionChangedError } from '../errors.ts';
 import { checkMark, type Marked } from '../log/mark.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { acquireLeases, type LeaseReply, releaseLeases } from '../redis/scripts.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 /** How far something is, as it was committed last. */
 export interface Checkpoint extends Marked {
@@ -122,11 +122,7 @@ const GIVE_BACK_MS_MAX = 2_000;
 
 /** Waits for leases to be given back, but not for a server that does not answer: they run out by themselves. */
 export async function givenBack(giving: Promise<unknown>): Promise<void> {
-  const waiting = new AbortController();
-  const enough = delay(GIVE_BACK_MS_MAX, undefined, { signal: waiting.signal });
-  for (const each of [giving, enough]) each.catch(() => undefined);
-  await Promise.race([giving, enough]).catch(() => undefined);
-  waiting.abort();
+  await waitAtMost(GIVE_BACK_MS_MAX, giving);
 }
 
 /**

@@ -15,6 +15,7 @@ import { ProjectionTask } from './projection-task.ts';
 import { Share } from './share.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
 import { InWords } from '../show.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 /** What a processor runs. */
 export interface StreamProcessorOptions {
@@ -139,9 +140,13 @@ export class StreamProcessor {
     }
   }
 
-  /** Finishes and stores the batches in hand, and gives the work to other processes. Cannot be started again. */
+  /**
+   * Finishes and stores the batches in hand, and gives the work to other processes. Cannot be started again. Where the server does not
+   * answer it resolves after the store's `timeoutMs` all the same: leases run out, and what was not stored is folded by the next owner.
+   */
   async stop(): Promise<void> {
-    this.#stopped ??= Promise.all([...this.#loops, ...this.#sourceLoops].map((loop) => loop.stop())).then(() => undefined);
+    const loops = [...this.#loops, ...this.#sourceLoops];
+    this.#stopped ??= waitAtMost(this.#connection.timeoutMs, Promise.all(loops.map((loop) => loop.stop())));
     await this.#stopped;
   }
 

@@ -154,9 +154,10 @@ test('a read of everything passes over no category that comes while it runs', as
     const fresh = category<Noted>(`c${seen.length}`);
     await Promise.all([store.append(stream, next()), store.append(fresh.stream('1'), next()), store.append(stream, next())]);
   }
-  // What is appended while the last page is read may come too late; what is read has no gap.
+  // What is appended while the last page is read may come too late; what is read has no gap. The third page is asked for when the
+  // first is done: then two new categories are there, with three events each.
   expect(seen).toEqual(range(1, seen.length));
-  expect(seen.length).toBeGreaterThan(1_010);
+  expect(seen.length).toBeGreaterThanOrEqual(1_006);
 });
 
 describe('an entry that was written by something else', () => {
