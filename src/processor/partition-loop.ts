@@ -1,6 +1,6 @@
 // The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection that stands there fold them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkMark, markOf } from '../log/mark.ts';
+import { checkMark, type Marked, markOf } from '../log/mark.ts';
 import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/page.ts';
 import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -168,35 +168,34 @@ export class PartitionLoop {
     }
     const batch = batchOf(page, next);
     if (!batch) return false;
-    if (batch.through === page.through && !page.isEnd) this.#readAhead(group, page.through);
+    if (batch.through === page.through && !page.isEnd) this.#readAhead(group, batch);
     await allSettled(group.tasks.map((task) => this.#fold(task, batch)));
     return true;
   }
 
+  /** Where a page that was read ahead ends, there may be more by now, before the place where others stand: it is no end any more. */
   async #read({ place, mark, tasks }: Group): Promise<Page> {
     const categories = categoriesOf(tasks);
-    const text = categories.join(',');
-    const ahead = this.#ahead.find((each) => each.place === place && each.categories === text);
+    const ahead = this.#ahead.find((each) => each.place === place && each.categories === categories.join(','));
     this.#ahead = this.#ahead.filter((each) => each !== ahead);
-    const page = this.#readPage(categories, place, ahead?.page);
+    const early = await ahead?.page;
+    const page = early && early.events.length > 0 ? { ...early, isEnd: false } : await this.#readChecked(categories, { place, mark });
+    this.#count = nextPageCount(this.#count, page);
+    return page;
+  }
+
+  async #readChecked(categories: readonly string[], { place, mark }: Marked): Promise<Page> {
+    const page = readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
     const [read] = await Promise.all([page, checkMark(this.#connection, this.#partition, { place, mark })]);
-    this.#count = nextPageCount(this.#count, read);
     return read;
   }
 
-  /** Where a page that was read ahead ends, there may be more by now, before the place where others stand: it is no end any more. */
-  async #readPage(categories: readonly string[], after: number, ahead: Promise<Page> | undefined): Promise<Page> {
-    const page = await ahead;
-    if (page && page.events.length > 0) return { ...page, isEnd: false };
-    return await readForward(this.#connection, this.#partition, categories, { after, count: this.#count });
-  }
-
-  /** The next page is on its way while this one is folded. */
-  #readAhead({ tasks }: Group, place: number): void {
+  /** The next page is on its way while this one is folded, and not behind its commit. */
+  #readAhead({ tasks }: Group, { through, mark }: Batch): void {
     const categories = categoriesOf(tasks);
-    const page = readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
+    const page = this.#readChecked(categories, { place: through, mark });
     page.catch(() => undefined); // heard of when it is needed
-    this.#ahead.push({ place, categories: categories.join(','), page });
+    this.#ahead.push({ place: through, categories: categories.join(','), page });
   }
 
   /** What one of a group cannot read must not stop those that do not read it: each reads by itself then. */
