@@ -57,11 +57,20 @@ const FORBIDDEN_IN_NAME = /[\s\u0000-\u001f\u007f-\u009f{}]/u;
 
 /** Throws InvalidInputError unless `text` may be (a part of) a name: no white space, control character, brace, lone surrogate, not `__proto__`. */
 export function assertName(what: string, text: unknown, alsoForbidden = ''): asserts text is string {
+  if (isName(text, alsoForbidden)) return;
   const expected = `well-formed text of 1 to ${NAME_BYTES_MAX} bytes, without white space, control characters, braces${alsoForbidden && ` or any of ${alsoForbidden}`}, and not __proto__`;
-  if (typeof text !== 'string') throw new InvalidInputError(what, expected, text);
+  throw new InvalidInputError(what, expected, text);
+}
+
+/** What most names are made of; nothing in it is ever forbidden. Names are checked with every append. */
+const PLAIN_NAME = /^[\w.-]{1,128}$/;
+
+function isName(text: unknown, alsoForbidden: string): text is string {
+  if (typeof text !== 'string' || text === '' || text === '__proto__') return false;
+  if (PLAIN_NAME.test(text)) return true;
   const isTooLong = text.length > NAME_BYTES_MAX || Buffer.byteLength(text) > NAME_BYTES_MAX;
-  const isForbidden = isTooLong || FORBIDDEN_IN_NAME.test(text) || [...alsoForbidden].some((character) => text.includes(character));
-  if (text === '' || isForbidden || !text.isWellFormed() || text === '__proto__') throw new InvalidInputError(what, expected, text);
+  if (isTooLong || FORBIDDEN_IN_NAME.test(text) || !text.isWellFormed()) return false;
+  return ![...alsoForbidden].some((character) => text.includes(character));
 }
 
 /** Checks a category's name: a name without a colon, for the category ends at the first one. */

@@ -56,11 +56,21 @@ function entryIdBefore(after: number): string {
 function mergeForward(connection: Connection, partition: number, parts: readonly CategoryEntries[], after: number): Page {
   const decoded = parts.map((part) => decodePart(connection, partition, part, 1));
   const limit = Math.min(...decoded.map(({ end }) => end ?? Number.POSITIVE_INFINITY));
-  const events = decoded.flatMap((part) => part.events).filter(({ place }) => place <= limit);
-  if (parts.length > 1) events.sort((a, b) => a.place - b.place);
+  const events: readonly LogEvent[] =
+    decoded.length === 1
+      ? upTo(limit, decoded[0]?.events ?? [])
+      : decoded
+          .flatMap((part) => part.events)
+          .filter(({ place }) => place <= limit)
+          .sort((a, b) => a.place - b.place);
   throwIfNothingElse(events, decoded);
   const isEnd = limit === Number.POSITIVE_INFINITY;
   return { events, through: events.at(-1)?.place ?? after, isEnd, size: sumOf(decoded) };
+}
+
+/** Most pages of one category are good to their end: those need no copy. */
+function upTo(limit: number, events: readonly LogEvent[]): readonly LogEvent[] {
+  return (events.at(-1)?.place ?? 0) <= limit ? events : events.filter(({ place }) => place <= limit);
 }
 
 /** The page before `before`, newest first. All of it lies before a place that was issued, so it cannot change while it is read. */

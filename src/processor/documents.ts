@@ -55,7 +55,7 @@ export function foldInto(projection: AnyProjection, document: CachedDocument, { 
 }
 
 /** A document's state as fields. Throws Unstorable. */
-export function encodeDocument({ codec }: Connection, projection: AnyProjection, document: CachedDocument): readonly string[] {
+export function encodeDocument({ codec }: Connection, projection: AnyProjection, document: CachedDocument): string[] {
   try {
     const fields = document.state === undefined ? [] : encodeState(codec, document.state);
     document.size = sizeOf(fields);
@@ -75,7 +75,9 @@ export function namesOf(fields: readonly string[]): readonly string[] {
 
 /** Whether fields and values in turn have just these names, as most documents do from event to event. */
 function hasNames(fields: readonly string[], names: readonly string[]): boolean {
-  return fields.length === 2 * names.length && names.every((name, index) => fields[2 * index] === name);
+  if (fields.length !== 2 * names.length) return false;
+  for (let index = 0; index < names.length; index += 1) if (fields[2 * index] !== names[index]) return false;
+  return true;
 }
 
 /** Names that were there and are no more. */
@@ -150,7 +152,8 @@ export class LocalDocuments implements Documents {
       document.fields = [];
       return { key, fields: undefined, removed: [] };
     }
-    const fields = [...positionFields(document.place), ...encodeDocument(this.#connection, this.#projection, document)];
+    const fields = encodeDocument(this.#connection, this.#projection, document);
+    fields.push(...positionFields(document.place));
     if (hasNames(fields, before)) return { key, fields, removed: [] };
     document.fields = namesOf(fields);
     return { key, fields, removed: namesGone(before, document.fields) };

@@ -115,19 +115,15 @@ export class ProjectionTask implements Leased {
 
   async #foldEvents({ events, through, mark }: Batch): Promise<void> {
     const mine = events.filter(({ category }) => this.categories.has(category));
-    const keys = mine.map((logEvent) => this.#failingWith(logEvent, () => this.projection.keys(logEvent.event)));
-    const documents = await this.#documents.load(new Set(keys.flat()), () => this.settle());
+    const keysOf = mine.map((logEvent) => this.#keysOf(logEvent));
+    const keys = new Set<string>();
+    for (const own of keysOf) for (const key of own) keys.add(key);
+    const documents = await this.#documents.load(keys, () => this.settle());
     await this.#checkPlaces(documents.values());
     let changed = new Set<CachedDocument>();
     let [size, counted] = [0, 0];
     for (const [index, logEvent] of mine.entries()) {
-      size += this.#failingWith(logEvent, () =>
-        this.#foldOne(
-          logEvent,
-          (keys[index] ?? []).map((key) => documents.get(key)),
-          changed,
-        ),
-      );
+      size += this.#foldOne(logEvent, keysOf[index] ?? [], documents, changed);
       counted += 1;
       if (size < projectionLimits.commitBytes) continue;
       await this.#commit(changed, counted, { place: logEvent.place, mark: markOf(logEvent.event) });
@@ -149,21 +145,26 @@ export class ProjectionTask implements Leased {
     }
   }
 
-  #failingWith<T>({ event }: LogEvent, run: () => T): T {
+  #keysOf({ event }: LogEvent): readonly string[] {
     try {
-      return run();
+      return this.projection.keys(event);
     } catch (cause) {
       throw new ProjectionFailedError(this.name, event, { cause });
     }
   }
 
   /** Folds an event into its documents; about how much that adds to the commit. */
-  #foldOne(logEvent: LogEvent, documents: readonly (CachedDocument | undefined)[], changed: Set<CachedDocument>): number {
+  #foldOne(logEvent: LogEvent, keys: readonly string[], documents: ReadonlyMap<string, CachedDocument>, changed: Set<CachedDocument>): number {
     let size = 0;
-    for (const document of documents) {
-      if (!document || !this.#documents.fold(document, logEvent)) continue;
-      if (!changed.has(document)) size += (document.size || this.#sizeOfNew) + SIZE_OF_CHANGE;
-      changed.add(document);
+    try {
+      for (const key of keys) {
+        const document = documents.get(key);
+        if (!document || !this.#documents.fold(document, logEvent)) continue;
+        if (!changed.has(document)) size += (document.size || this.#sizeOfNew) + SIZE_OF_CHANGE;
+        changed.add(document);
+      }
+    } catch (cause) {
+      throw new ProjectionFailedError(this.name, logEvent.event, { cause });
     }
     return size;
   }

@@ -26,15 +26,19 @@
 local SLOTS, MISSED_MAX, EPOCH, PER_MS, LATE_MS = 16, 100, 1735689600000, 4096, 1000
 local sub, format, floor, find, match = string.sub, string.format, math.floor, string.find, string.match
 local call, pcall = redis.call, redis.pcall
-local KEYS, ARGV = KEYS, ARGV -- locals are found faster than globals
+local KEYS, ARGV, type, tonumber = KEYS, ARGV, type, tonumber -- locals are found faster than globals
 
-local last_ms, ms_text
+-- To make a text of a number costs a seventh of an append, and of ids that follow on each other only the last digit changes.
+local DIGITS = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' }
+local ten, ten_text
 local function entry_id(place)
-  local ms = floor(place / PER_MS)
-  if ms ~= last_ms then
-    last_ms, ms_text = ms, format('%.0f-', ms + EPOCH)
+  local sequence = place % PER_MS
+  local digit = sequence % 10
+  if place - digit ~= ten then
+    ten = place - digit
+    ten_text = format('%.0f-', (place - sequence) / PER_MS + EPOCH) .. (sequence > 9 and (sequence - digit) / 10 or '')
   end
-  return ms_text .. place % PER_MS
+  return ten_text .. DIGITS[digit]
 end
 
 -- What few batches need is made only inside what needs it: making a function takes its time too, which a lone append would feel.
@@ -131,7 +135,7 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
   local index, log = KEYS[index_key], KEYS[log_key]
   local version = pcall('RPUSH', index, place)
   if type(version) == 'table' then return failed(version.err) end
-  if not is_met(expected, version - 1) then
+  if version - 1 ~= tonumber(expected) and not is_met(expected, version - 1) then
     call('RPOP', index)
     return conflict(0, version - 1, index_key, log_key, expected)
   end
