@@ -8,7 +8,7 @@ import { isPassing } from '../redis/public-error.ts';
 import type { Places } from '../token.ts';
 
 /** How long a wait sleeps at most: a told commit wakes it at once, and one that was told while the connection was cut is found by this. */
-const POLL_MS = 100;
+const POLL_MS = 250;
 
 /** How far a projection is in a partition; -1 at the beginning. */
 export async function readCheckpoint({ port, keys }: Connection, { name, version }: AnyProjection, partition: number): Promise<number> {
