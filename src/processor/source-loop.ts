@@ -212,7 +212,7 @@ export class SourceLoop {
       kind: 'multi',
       streams: mine.map(({ stream }) => stream),
       guards: [],
-      marks: [{ key: keys.source(partition, this.source.key), expected: mark, new: next }],
+      marks: [{ key: keys.source(partition, this.source.key), field: 'position', expected: mark, new: next }],
       result: undefined,
       bytes,
     });

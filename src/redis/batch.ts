@@ -1,6 +1,6 @@
 // What a batch of appends looks like on its way to the append script and back.
 import type { Keys } from './keys.ts';
-import type { BatchReply, RawEntry } from './scripts.ts';
+import type { BatchReply, DocumentWrite, RawEntry } from './scripts.ts';
 
 /** One event for a stream, with nothing beside its type and data: what most appends are. */
 export interface PlainAppend {
@@ -28,20 +28,37 @@ export interface PreparedStream {
   readonly events: readonly PreparedEvent[];
 }
 
-/** The field `position` of a hash, set along with an append, if it is as expected. */
+/** A field of a hash, set along with an append, if it is as expected. */
 export interface PreparedMark {
   readonly key: string;
+  readonly field: string;
+  /** '' where there must be none, '*' for any. */
   readonly expected: string;
+  /** '' leaves it, '-' removes it. */
   readonly new: string;
 }
 
-/** Any other append: several events or streams, guards, marks, an idempotency key. */
+/** Events that wait for their time, put into the schedule along with an append or taken out of it. */
+export interface PreparedSchedule {
+  readonly id: string;
+  /** Milliseconds since 1970; '-' takes it out. */
+  readonly due: string;
+  readonly payload: string;
+}
+
+/** Where the result of a request is kept: for a time, or in a field of a hash until that is removed. */
+export type PreparedResult = { readonly key: string; readonly digest: string } & ({ readonly ttlMs: number } | { readonly field: string });
+
+/** Any other append: several events or streams, guards, marks, an idempotency key, documents, a schedule. */
 export interface MultiAppend {
   readonly kind: 'multi';
   readonly streams: readonly PreparedStream[];
   readonly guards: readonly { readonly streamName: string; readonly expected: string }[];
   readonly marks: readonly PreparedMark[];
-  readonly result: { readonly key: string; readonly digest: string; readonly ttlMs: number } | undefined;
+  readonly result: PreparedResult | undefined;
+  /** Documents of the same partition that change with the events. */
+  readonly documents?: readonly DocumentWrite[] | undefined;
+  readonly scheduled?: readonly PreparedSchedule[] | undefined;
   readonly bytes: number;
 }
 
@@ -98,6 +115,12 @@ function categoriesOf(appends: readonly PreparedAppend[]): Set<string> {
   return categories;
 }
 
+/** How long a result is kept, as the script reads it. */
+function keptAs(result: PreparedResult | undefined): string {
+  if (result === undefined) return '0';
+  return 'field' in result ? `@${result.field}` : String(result.ttlMs);
+}
+
 class BatchEncoder {
   readonly keys: string[];
   readonly args: string[];
@@ -126,15 +149,29 @@ class BatchEncoder {
     this.args.push(expected, type, data);
   }
 
-  multi({ streams, guards, marks, result }: MultiAppend): void {
+  multi({ streams, guards, marks, result, documents = [], scheduled = [] }: MultiAppend): void {
     const { args } = this;
-    args.push('multi', result ? this.#key(result.key) : '0', result?.digest ?? '', String(result?.ttlMs ?? 0));
+    args.push('multi', result ? this.#key(result.key) : '0', result?.digest ?? '', keptAs(result));
     args.push(String(marks.length));
-    for (const mark of marks) args.push(this.#key(mark.key), mark.expected, mark.new);
+    for (const mark of marks) args.push(this.#key(mark.key), mark.field, mark.expected, mark.new);
     args.push(String(guards.length));
     for (const { streamName, expected } of guards) args.push(this.#index(streamName), expected);
     args.push(String(streams.length));
     for (const stream of streams) this.#stream(stream);
+    args.push(String(documents.length));
+    for (const document of documents) this.#document(document);
+    args.push(String(scheduled.length));
+    for (const entry of scheduled) this.#schedule(entry);
+  }
+
+  #document({ key, fields, removed }: DocumentWrite): void {
+    if (fields === undefined) this.args.push(this.#key(key), '-1');
+    else this.args.push(this.#key(key), String(fields.length / 2), String(removed.length), ...fields, ...removed);
+  }
+
+  #schedule({ id, due, payload }: PreparedSchedule): void {
+    const [dueKey, key] = [this.#names.schedule(this.#partition), this.#names.scheduled(this.#partition)];
+    this.args.push(this.#key(dueKey), this.#key(key), id, due, payload);
   }
 
   #stream({ category, streamName, expected, events }: PreparedStream): void {

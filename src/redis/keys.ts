@@ -98,6 +98,46 @@ export class Keys {
     return `${this.#tag(partition)}:source:${sourceKey}`;
   }
 
+  /** When events that are scheduled are due: a sorted set of their ids. */
+  schedule(partition: number): string {
+    return `${this.#tag(partition)}:schedule`;
+  }
+
+  /** The events that are scheduled, by id: a hash. */
+  scheduled(partition: number): string {
+    return `${this.#tag(partition)}:scheduled`;
+  }
+
+  /** The open dead letters of a reactor, in the order of their events: a sorted set of places. */
+  dead(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:dead:${name}@${version}`;
+  }
+
+  /** What is known of each open dead letter of a reactor, by place: a hash. */
+  letters(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:letters:${name}@${version}`;
+  }
+
+  /** The keys of a reactor whose events wait behind a dead letter, and the place of that letter: a hash. */
+  blocked(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:blocked:${name}@${version}`;
+  }
+
+  /** The keys of a reactor that have a letter to try again, or nothing that blocks them any more: a sorted set. */
+  retrying(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:retrying:${name}@${version}`;
+  }
+
+  /** The events of one key that wait behind a dead letter, in order: a list of places and categories. */
+  parked(partition: number, name: string, version: number, key: string): string {
+    return `${this.#tag(partition)}:parked:${name}@${version}:${key}`;
+  }
+
+  /** What handlers of a reactor in one partition appended into this one for events that are not finished: a hash. */
+  reactions(partition: number, name: string, version: number, from: number): string {
+    return `${this.#tag(partition)}:reactions:${name}@${version}:${from}`;
+  }
+
   /** The channel on which a projection's commits in a partition are told. */
   committedChannel(partition: number, name: string, version: number): string {
     return `${this.#tag(partition)}:committed:${name}@${version}`;

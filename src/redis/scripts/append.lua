@@ -9,11 +9,16 @@
 --           where the plain appends that follow go
 --       <expected> <type> <data>
 --           a plain append: one event without extras. expected: a version, 'any' or 'exists'
---       'multi' <result key or 0> <digest> <ttl ms> <n> n×{mark key, expected, new} <n> n×{guarded index key, expected}
+--       'multi' <result key or 0> <digest> <ttl ms, or '@' and a field> <n> n×{mark key, field, expected, new}
+--               <n> n×{guarded index key, expected}
 --               <n> n×{index key, log key, bytes before the id, expected, <m> m×{type, data, <k> k×{name, value}}}
---           everything else: several events or streams, extras (event-id, metadata, at), guards, marks, an idempotency key.
---           A mark is the field `position` of a hash: it must be as expected ('' for none) and is set with the append.
---           A stream that comes twice has to expect 'any'.
+--               <n> n×{document key, <f> <r> f×{field, value} r×{field to remove}, or -1 to delete it}
+--               <n> n×{sorted set key, hash key, id, due in ms or '-', payload}
+--           everything else: several events or streams, extras (event-id, metadata, at), guards, marks, an idempotency key, documents
+--           that change with the events, and what is scheduled along ('-' takes it out of the schedule).
+--           A mark is a field of a hash that must be as expected ('' for none, '*' for any) and is set with the append ('' leaves it,
+--           '-' removes it). A result is kept with a time to live, or in a field of a hash until that is removed.
+--           A stream that comes twice has to expect 'any'. No stream at all is fine.
 -- Reply {outcome, missed…}, or {'unknown'} when the writer has no record, or one that has forgotten this sequence; nothing was run then.
 --       outcome: '<place of the first event> <exception> …'. Append number i (from 0) without an exception succeeded, at the place
 --       behind the one before it and at the version that follows from its expectation. Exceptions:
@@ -183,11 +188,12 @@ local function multi_functions()
 
   -- Reads ARGV of a 'multi' from i on. The append as a table, and where the next one starts.
   local function read_multi(i)
-    local multi = { result = tonumber(ARGV[i]), digest = ARGV[i + 1], ttl = ARGV[i + 2], marks = {}, guards = {}, streams = {} }
+    local multi = { result = tonumber(ARGV[i]), digest = ARGV[i + 1], ttl = ARGV[i + 2], marks = {}, guards = {}, streams = {}, documents = {}, schedule = {} }
+    multi.field = match(multi.ttl, '^@(.*)$')
     i = i + 4
     for m = 1, ARGV[i - 1] do
-      multi.marks[m] = { key = KEYS[tonumber(ARGV[i])], expected = ARGV[i + 1], new = ARGV[i + 2] }
-      i = i + 3
+      multi.marks[m] = { key = KEYS[tonumber(ARGV[i])], field = ARGV[i + 1], expected = ARGV[i + 2], new = ARGV[i + 3] }
+      i = i + 4
     end
     i = i + 1
     for g = 1, ARGV[i - 1] do
@@ -204,15 +210,36 @@ local function multi_functions()
       end
       multi.streams[s] = stream
     end
+    i = i + 1
+    for d = 1, ARGV[i - 1] do
+      local document = { key = KEYS[tonumber(ARGV[i])], sets = tonumber(ARGV[i + 1]), at = i + 3 }
+      document.removes = document.sets < 0 and 0 or tonumber(ARGV[i + 2])
+      i = document.sets < 0 and i + 2 or i + 3 + 2 * document.sets + document.removes
+      multi.documents[d] = document
+    end
+    i = i + 1
+    for e = 1, ARGV[i - 1] do
+      multi.schedule[e] = { due_key = KEYS[tonumber(ARGV[i])], key = KEYS[tonumber(ARGV[i + 1])], id = ARGV[i + 2], due = ARGV[i + 3], payload = ARGV[i + 4] }
+      i = i + 5
+    end
     return multi, i
   end
 
   -- Whether nothing stands against it; otherwise what does was noted.
   local function may_append(multi, lengths)
     for m, mark in ipairs(multi.marks) do
-      local actual = pcall('HGET', mark.key, 'position') or ''
+      local actual = pcall('HGET', mark.key, mark.field) or ''
       if type(actual) == 'table' then return failed(actual.err) end
-      if actual ~= mark.expected then return except('m' .. m - 1 .. ':' .. actual) end
+      if actual ~= mark.expected and (mark.expected ~= '*' or actual == '') then return except('m' .. m - 1 .. ':' .. actual) end
+    end
+    -- What is written behind the events must not fail then.
+    for _, document in ipairs(multi.documents) do
+      local length = pcall('HLEN', document.key)
+      if type(length) == 'table' then return failed(length.err) end
+    end
+    for _, entry in ipairs(multi.schedule) do
+      local count, length = pcall('ZCARD', entry.due_key), pcall('HLEN', entry.key)
+      if type(count) == 'table' or type(length) == 'table' then return failed((type(count) == 'table' and count or length).err) end
     end
     for g, guard in ipairs(multi.guards) do
       local actual = pcall('LLEN', guard.index)
@@ -253,9 +280,50 @@ local function multi_functions()
     end
   end
 
+  local FIELDS_AT_ONCE = 3000 -- unpack ends at about 8,000
+  local function in_parts(command, key, from, to, step)
+    for j = from, to, FIELDS_AT_ONCE * step do call(command, key, unpack(ARGV, j, math.min(to, j + FIELDS_AT_ONCE * step - 1))) end
+  end
+
+  -- What changes with the events: nothing here can fail any more.
+  local function write_along(multi)
+    for _, mark in ipairs(multi.marks) do
+      if mark.new == '-' then
+        call('HDEL', mark.key, mark.field)
+      elseif mark.new ~= '' then
+        call('HSET', mark.key, mark.field, mark.new)
+      end
+    end
+    for _, document in ipairs(multi.documents) do
+      local fields_end = document.at + 2 * document.sets - 1
+      if document.sets < 0 then call('DEL', document.key) end
+      in_parts('HSET', document.key, document.at, fields_end, 2)
+      in_parts('HDEL', document.key, fields_end + 1, fields_end + document.removes, 1)
+    end
+    for _, entry in ipairs(multi.schedule) do
+      if entry.due == '-' then
+        call('ZREM', entry.due_key, entry.id)
+        call('HDEL', entry.key, entry.id)
+      else
+        call('ZADD', entry.due_key, entry.due, entry.id)
+        call('HSET', entry.key, entry.id, entry.payload)
+      end
+    end
+  end
+
+  local function keep_result(multi, result)
+    if multi.field then return call('HSET', KEYS[multi.result], multi.field, multi.digest .. ' ' .. result) end
+    call('SET', KEYS[multi.result], multi.digest .. ' ' .. result, 'PX', multi.ttl)
+  end
+
   local function append_multi(multi)
     if multi.result > 0 then
-      local earlier = pcall('GET', KEYS[multi.result])
+      local earlier
+      if multi.field then
+        earlier = pcall('HGET', KEYS[multi.result], multi.field)
+      else
+        earlier = pcall('GET', KEYS[multi.result])
+      end
       if type(earlier) == 'table' then return failed(earlier.err) end
       if earlier then
         local digest, result = match(earlier, '^(%S*) (.*)$')
@@ -278,11 +346,9 @@ local function multi_functions()
       lengths[KEYS[stream.index]] = lengths[KEYS[stream.index]] + #undo.places
       versions[s] = lengths[KEYS[stream.index]]
     end
-    for _, mark in ipairs(multi.marks) do call('HSET', mark.key, 'position', mark.new) end
+    write_along(multi)
     local told = table.concat(versions, ',')
-    if multi.result > 0 then
-      call('SET', KEYS[multi.result], multi.digest .. ' ' .. told .. ':' .. format('%.0f', place - events) .. ':' .. events, 'PX', multi.ttl)
-    end
+    if multi.result > 0 then keep_result(multi, told .. ':' .. format('%.0f', place - events) .. ':' .. events) end
     except('v' .. told)
     -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
     if not starts_at then return end
