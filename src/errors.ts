@@ -237,3 +237,27 @@ export class SourceFailedError extends MillraceError {
 export class NotCaughtUpError extends MillraceError {
   readonly code = 'not-caught-up';
 }
+
+/** A handler took longer than its reactor's `timeoutMs`. The attempt counts as failed: what a dead letter shows when it was the last one. */
+export class ReactionTimeoutError extends MillraceError {
+  readonly code = 'reaction-timeout';
+
+  constructor(reactor: string, { type, streamName, streamVersion }: ProjectionFailedError['event'], timeoutMs: number) {
+    super(
+      `Reactor ${show(reactor)} did not finish event ${show(type)}, ${streamName}@${streamVersion}, within ${timeoutMs} ms. ` +
+        'Heed the signal of the context, make what it waits for faster, or raise timeoutMs of the reactor.',
+    );
+  }
+}
+
+/** A handler appended for an event that another process has taken over, or that a rewind took away. Nothing was written. */
+export class ReactionFencedError extends MillraceError {
+  readonly code = 'reaction-fenced';
+
+  constructor(reactor: string) {
+    super(
+      `Another process took over from reactor ${show(reactor)} while this handler ran: it was paused, or cut off, longer than its lease. ` +
+        'Nothing was written. Let the handler end: the event is handled by the other process.',
+    );
+  }
+}

@@ -4,13 +4,13 @@ import { saidOf } from './codec.ts';
 import { IdempotencyKeyReusedError, InvalidInputError, VersionConflictError } from './errors.ts';
 import type { AnyEvent, RecordedEvent } from './event.ts';
 import type { Decider } from './fold/decider.ts';
-import { type AppendAllOptions, digestOfText, prepare } from './log/append.ts';
+import { type AppendAllOptions, DIGEST_OF_ONCE, digestOfText, type Once, prepare } from './log/append.ts';
 import { settle } from './log/append-outcome.ts';
 import { decodeAll, type StreamKeys, streamKeys } from './log/fold-stream.ts';
 import { type Position, positionOf, splitPosition } from './position.ts';
 import { repeatedOutcome } from './redis/batch.ts';
 import type { Connection } from './redis/connection.ts';
-import { readStreams } from './redis/scripts.ts';
+import { readStreams, type ResultAt } from './redis/scripts.ts';
 import { type FoldedState, foldEvents, type LoadedState, loadState, maybeStoreState } from './snapshot/decider-state.ts';
 import { type Token, tokenOf } from './token.ts';
 
@@ -18,6 +18,11 @@ import { type Token, tokenOf } from './token.ts';
 export interface ExecuteOptions extends AppendAllOptions {
   /** How often it decides, at most, while others append to the same stream. Then the last conflict is thrown. Default 100. */
   readonly attempts?: number;
+}
+
+/** What whoever executes inside the library may ask for beside that. */
+export interface ExecuteOnceOptions extends ExecuteOptions {
+  readonly once?: Once;
 }
 
 /** What a command came to. */
@@ -50,12 +55,13 @@ export class Executor {
     decider: Decider<E, Command, State>,
     id: string,
     command: Command,
-    options: ExecuteOptions,
+    options: ExecuteOnceOptions,
   ): Promise<ExecuteResult<E, State>> {
     const execution = new Execution(this.#connection, decider, decider.category.stream(id), options);
     const cache = this.#cacheOf(decider);
     const { streamName } = execution.stream;
-    const cached = options.idempotencyKey === undefined ? (cache?.get(streamName) as FoldedState<State> | undefined) : undefined;
+    const cached =
+      options.idempotencyKey === undefined && options.once === undefined ? (cache?.get(streamName) as FoldedState<State> | undefined) : undefined;
     cache?.delete(streamName); // what fails half-way leaves nothing behind
     const { result, folded } = await execution.run(command, cached);
     cache?.set(streamName, folded);
@@ -85,9 +91,9 @@ class Execution<E extends AnyEvent, Command, State> {
   readonly stream: StreamKeys;
   readonly #connection: Connection;
   readonly #decider: Decider<E, Command, State>;
-  readonly #options: ExecuteOptions;
+  readonly #options: ExecuteOnceOptions;
 
-  constructor(connection: Connection, decider: Decider<E, Command, State>, streamName: string, options: ExecuteOptions) {
+  constructor(connection: Connection, decider: Decider<E, Command, State>, streamName: string, options: ExecuteOnceOptions) {
     this.#connection = connection;
     this.#decider = decider;
     this.#options = options;
@@ -123,15 +129,15 @@ class Execution<E extends AnyEvent, Command, State> {
 
   /** Throws the rejection, unless this very command was accepted before: then what it rejects is its own effect. */
   async #rejected(command: Command, rejection: unknown): Promise<Executed<E, State>> {
-    const again = this.#options.idempotencyKey === undefined ? undefined : await this.#load();
+    const again = this.#resultAt() === undefined ? undefined : await this.#load();
     if (again?.result === undefined) throw rejection;
     return await this.#repeatedByKey(command, again, again.result);
   }
 
   /** An empty decision goes to Redis too, where guards are to be checked, or it is to be the answer to a repeat. */
   #asksForMore(): boolean {
-    const { guards = [], idempotencyKey } = this.#options;
-    return guards.length > 0 || idempotencyKey !== undefined;
+    const { guards = [] } = this.#options;
+    return guards.length > 0 || this.#resultAt() !== undefined;
   }
 
   #decide(
@@ -150,9 +156,14 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   #load(): Promise<LoadedState<State>> {
-    const { idempotencyKey } = this.#options;
-    const resultKey = idempotencyKey === undefined ? undefined : this.#connection.keys.result(this.stream.partition, idempotencyKey);
-    return loadState(this.#connection, this.#decider, this.stream, resultKey);
+    return loadState(this.#connection, this.#decider, this.stream, this.#resultAt());
+  }
+
+  /** Where the first result of this very command would be kept; undefined where a command that comes again is another one. */
+  #resultAt(): ResultAt | undefined {
+    const { idempotencyKey, once } = this.#options;
+    const { partition } = this.stream;
+    return once?.result(partition) ?? (idempotencyKey === undefined ? undefined : { key: this.#connection.keys.result(partition, idempotencyKey) });
   }
 
   /** From the events that came with the conflict, where they are all of them. */
@@ -211,6 +222,7 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   #digestOf(command: Command): string {
+    if (this.#options.once) return DIGEST_OF_ONCE;
     return digestOfText(JSON.stringify([this.stream.streamName, encodeCommand(this.#connection, command)]));
   }
 }

@@ -47,6 +47,8 @@ export interface Request {
     readonly eventIds: readonly (string | undefined)[];
   }[];
   readonly guards: readonly Guard[];
+  /** What it means when a mark was not as expected. */
+  readonly fenced?: (() => Error) | undefined;
 }
 
 /** The result of an append, or the error that its outcome is. */
@@ -70,8 +72,9 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
     case 'key-reused':
       throw new IdempotencyKeyReusedError(request.idempotencyKey ?? '');
     case 'mark-conflict':
+      throw request.fenced?.() ?? failedError(`mark at ${outcome.actual}`);
     case 'failed':
-      throw failedError(outcome.kind === 'failed' ? outcome.message : `mark at ${outcome.actual}`);
+      throw failedError(outcome.message);
   }
 }
 

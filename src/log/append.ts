@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { InvalidInputError, PartitionMismatchError } from '../errors.ts';
 import { type AnyEvent, type EventMetadata, splitStreamName, type StreamName } from '../event.ts';
 import { positionOf } from '../position.ts';
-import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedStream } from '../redis/batch.ts';
+import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedMark, PreparedResult, PreparedStream } from '../redis/batch.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { show } from '../show.ts';
 import { tokenAt } from '../token.ts';
@@ -90,16 +90,30 @@ function onlyResult({ streamVersions, ...result }: AppendAllResult): AppendResul
 }
 
 /** Appends to several streams of one partition, all or nothing. */
-export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: AppendAllOptions): Promise<AppendAllResult> {
+export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Promise<AppendAllResult> {
   const request = prepare(connection, parts, options);
   return settle(connection, request, await connection.writer.append(request.partition, request.append));
+}
+
+/** How an append is kept from being made twice by something else than a key of the caller's, and from being made too late. */
+export interface Once {
+  /** Where the result is kept until it is removed, in the partition that is written to. */
+  result(partition: number): { readonly key: string; readonly field: string };
+  /** What has to be as expected there. */
+  marks(partition: number): readonly PreparedMark[];
+  /** What is thrown when it is not. */
+  fenced(): Error;
 }
 
 /** What `prepare` may be told beside the caller's options: what a request is recognised by, where that is not its events. */
 export interface PrepareOptions extends AppendAllOptions {
   readonly digest?: string;
   readonly mayBeEmpty?: boolean;
+  readonly once?: Once | undefined;
 }
+
+/** What a request is recognised by that comes with `Once`: a repeat counts as such whatever it asks for. */
+export const DIGEST_OF_ONCE = 'once';
 
 /** Checks and encodes an append. Throws InvalidInputError or PartitionMismatchError; nothing was sent then. */
 export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
@@ -117,11 +131,11 @@ export function prepare(connection: Connection, parts: readonly StreamAppend[], 
   }));
   const only = streams.length === 1 ? streams[0] : undefined;
   const event = only?.events.length === 1 ? only.events[0] : undefined;
-  const isPlain = only && event?.extras.length === 0 && guards.length === 0 && idempotencyKey === undefined;
+  const isPlain = only && event?.extras.length === 0 && guards.length === 0 && idempotencyKey === undefined && options.once === undefined;
   const prepared: PreparedAppend = isPlain
     ? { kind: 'plain', category: only.category, streamName: only.streamName, expected: only.expected, type: event.type, data: event.data, bytes }
     : prepareMulti(connection, { partition, streams, bytes, options });
-  return { partition, append: prepared, idempotencyKey, streams: asked, guards };
+  return { partition, append: prepared, idempotencyKey, streams: asked, guards, fenced: options.once?.fenced };
 }
 
 interface MultiParts {
@@ -132,7 +146,12 @@ interface MultiParts {
 }
 
 function prepareMulti({ keys }: Connection, { partition, streams, bytes, options }: MultiParts): MultiAppend {
-  const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest } = options;
+  const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest, once } = options;
+  const resultAt = (): PreparedResult | undefined => {
+    if (once) return { ...once.result(partition), digest: DIGEST_OF_ONCE };
+    if (idempotencyKey === undefined) return undefined;
+    return { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs };
+  };
   const names = streams.map(({ streamName }) => streamName);
   if (new Set(names).size < names.length) throw new InvalidInputError('streams of an append', 'each stream once', names);
   if (idempotencyKey !== undefined) assertIdempotency(idempotencyKey, idempotencyTtlMs);
@@ -140,11 +159,8 @@ function prepareMulti({ keys }: Connection, { partition, streams, bytes, options
     kind: 'multi',
     streams,
     guards: guards.map(({ stream, expectedVersion }) => ({ streamName: stream, expected: expectedText(expectedVersion) })),
-    marks: [],
-    result:
-      idempotencyKey === undefined
-        ? undefined
-        : { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs },
+    marks: once?.marks(partition) ?? [],
+    result: resultAt(),
     bytes,
   };
 }

@@ -1,4 +1,4 @@
-// The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection that stands there fold them.
+// The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection or reactor that stands there take them.
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkMark, type Marked, markOf } from '../log/mark.ts';
 import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/page.ts';
@@ -7,15 +7,15 @@ import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import { askForLeases } from '../redis/scripts.ts';
 import { giveBack, givenBack, holdLeases } from './lease.ts';
-import { type Batch, LeaseLost, type ProjectionTask } from './projection-task.ts';
 import type { Share } from './share.ts';
+import { type Batch, LeaseLost, type Task } from './task.ts';
 
 export interface LoopOptions {
   readonly owner: string;
   readonly leaseMs: number;
   readonly share: Share;
-  /** Told when a projection stops in this partition; the others go on. */
-  readonly onFailure: (task: ProjectionTask, error: unknown) => void;
+  /** Told when one of them stops in this partition; the others go on. */
+  readonly onFailure: (task: Task, error: unknown) => void;
 }
 
 const PAUSE_WITHOUT_SERVER_MS = 200;
@@ -28,11 +28,11 @@ function holdIntervalMs(leaseMs: number): number {
   return Math.min(leaseMs / 3, 1_000);
 }
 
-/** Projections that stand at the same place of the log, and so read it together. */
+/** Tasks that stand at the same place of the log, and so read it together. */
 interface Group {
   readonly place: number;
   readonly mark: string;
-  readonly tasks: ProjectionTask[];
+  readonly tasks: Task[];
 }
 
 /** A page that was asked for before it was needed. */
@@ -45,7 +45,7 @@ interface Ahead {
 export class PartitionLoop {
   readonly #connection: Connection;
   readonly #partition: number;
-  readonly #tasks: readonly ProjectionTask[];
+  readonly #tasks: readonly Task[];
   readonly #options: LoopOptions;
   readonly #waiter: Waiter;
   readonly #stopping: AbortController = new AbortController();
@@ -54,7 +54,7 @@ export class PartitionLoop {
   #holdAt = Number.NEGATIVE_INFINITY;
   #run: Promise<void> | undefined;
 
-  constructor(connection: Connection, partition: number, tasks: readonly ProjectionTask[], options: LoopOptions) {
+  constructor(connection: Connection, partition: number, tasks: readonly Task[], options: LoopOptions) {
     this.#connection = connection;
     this.#partition = partition;
     this.#tasks = tasks;
@@ -82,7 +82,7 @@ export class PartitionLoop {
         await this.#recover(error);
       }
     }
-    await this.#settleAll();
+    await this.#finishAll();
     await givenBack(giveBack(this.#connection, this.#tasks, this.#options.owner));
   }
 
@@ -116,13 +116,13 @@ export class PartitionLoop {
 
   /** To whoever asked, for whom they are kept a while; should it be gone, anybody takes them. */
   async #giveAway(): Promise<void> {
-    await this.#settleAll();
+    await this.#finishAll();
     await giveBack(this.#connection, this.#tasks, this.#options.owner, TURNS_KEPT * holdIntervalMs(this.#options.leaseMs));
     for (const task of this.#tasks) task.letGo();
     this.#options.share.note(this.#partition, undefined);
   }
 
-  async #claimShare(tasks: readonly ProjectionTask[], otherOwner: string | undefined): Promise<void> {
+  async #claimShare(tasks: readonly Task[], otherOwner: string | undefined): Promise<void> {
     const { owner, share } = this.#options;
     const isMine = tasks.some(({ checkpoint }) => checkpoint !== undefined);
     share.note(this.#partition, isMine ? owner : otherOwner);
@@ -136,6 +136,7 @@ export class PartitionLoop {
 
   /** One page for each place where projections stand; whether any of them had something to read. */
   async #pass(): Promise<boolean> {
+    await allSettled(this.#tasks.filter(isHeld).map((task) => this.#prepare(task)));
     const groups = this.#groups();
     let hasRead = false;
     for (const [index, group] of groups.entries()) {
@@ -143,18 +144,18 @@ export class PartitionLoop {
       // Up to where the next ones stand: there they join.
       if (await this.#advance(group, groups[index + 1])) hasRead = true;
     }
-    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some(({ checkpoint }) => checkpoint?.place === place));
+    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some(({ standing }) => standing?.place === place));
     return hasRead;
   }
 
   #groups(): Group[] {
     const groups = new Map<number, Group>();
     for (const task of this.#tasks) {
-      const { checkpoint, failure } = task;
-      if (!checkpoint || failure !== undefined) continue;
-      const group = groups.get(checkpoint.place);
+      const { standing, failure } = task;
+      if (!standing || failure !== undefined) continue;
+      const group = groups.get(standing.place);
       if (group) group.tasks.push(task);
-      else groups.set(checkpoint.place, { place: checkpoint.place, mark: checkpoint.mark, tasks: [task] });
+      else groups.set(standing.place, { place: standing.place, mark: standing.mark, tasks: [task] });
     }
     return [...groups.values()].sort((a, b) => a.place - b.place);
   }
@@ -169,7 +170,7 @@ export class PartitionLoop {
     const batch = batchOf(page, next);
     if (!batch) return false;
     if (batch.through === page.through && !page.isEnd) this.#readAhead(group, batch);
-    await allSettled(group.tasks.map((task) => this.#fold(task, batch)));
+    await allSettled(group.tasks.map((task) => this.#do(task, () => task.take(batch))));
     return true;
   }
 
@@ -210,9 +211,13 @@ export class PartitionLoop {
     return alone.includes(true);
   }
 
-  async #fold(task: ProjectionTask, batch: Batch): Promise<void> {
+  async #prepare(task: Task): Promise<void> {
+    await this.#do(task, () => task.prepare());
+  }
+
+  async #do(task: Task, work: () => Promise<void>): Promise<void> {
     try {
-      await task.fold(batch);
+      await work();
     } catch (error) {
       if (error instanceof LeaseLost) return this.#loseLease(task);
       if (isPassing(error)) throw error;
@@ -220,41 +225,38 @@ export class PartitionLoop {
     }
   }
 
-  #loseLease(task: ProjectionTask): void {
+  #loseLease(task: Task): void {
     task.letGo();
     this.#holdAt = Number.NEGATIVE_INFINITY; // look at once who has it, or whether the checkpoint is gone
   }
 
   /** Gives the lease back, for another process may have code that can. */
-  async #stopTask(task: ProjectionTask, error: unknown): Promise<void> {
-    await task.settle().catch(() => undefined);
+  async #stopTask(task: Task, error: unknown): Promise<void> {
+    await task.finish().catch(() => undefined);
     await giveBack(this.#connection, [task], this.#options.owner).catch(() => undefined);
     this.#fail(task, error);
   }
 
-  #fail(task: ProjectionTask, error: unknown): void {
+  #fail(task: Task, error: unknown): void {
     task.letGo();
-    task.failure = publicError(`run projection ${task.name}`, error);
+    task.failure = publicError(`run ${task.title}`, error);
     this.#options.onFailure(task, task.failure);
   }
 
-  async #settleAll(): Promise<void> {
-    for (const task of this.#tasks) {
-      try {
-        await task.settle();
-      } catch {
-        task.letGo();
-      }
-    }
+  async #finishAll(): Promise<void> {
+    await Promise.all(this.#tasks.map((task) => task.finish().catch(() => task.letGo())));
   }
 
   async #wait(): Promise<void> {
     await this.#settleAllOrThrow();
-    const held = this.#tasks.filter(({ checkpoint }) => checkpoint !== undefined);
     const untilHold = Math.max(1, this.#holdAt - performance.now());
-    if (held.length === 0) return await this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)));
-    const place = Math.max(...held.map((task) => task.checkpoint?.place ?? -1));
-    await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(held), place), untilHold);
+    const reading = this.#tasks.filter(({ standing }) => standing !== undefined);
+    if (reading.length > 0) {
+      const place = Math.max(...reading.map(({ standing }) => standing?.place ?? -1));
+      return await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(reading), place), untilHold);
+    }
+    const ready = this.#tasks.flatMap((task) => task.whenReady() ?? []);
+    await Promise.race([...ready, this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)))]);
   }
 
   async #settleAllOrThrow(): Promise<void> {
@@ -273,14 +275,18 @@ export class PartitionLoop {
   }
 }
 
+function isHeld({ checkpoint, failure }: Task): boolean {
+  return checkpoint !== undefined && failure === undefined;
+}
+
 /** Throws what the first one came to, but only when all are done: none goes on in the background with what is void by then. */
 async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);
 }
 
-function categoriesOf(tasks: readonly ProjectionTask[]): readonly string[] {
-  return [...new Set(tasks.flatMap(({ projection }) => projection.categories))].sort();
+function categoriesOf(tasks: readonly Task[]): readonly string[] {
+  return [...new Set(tasks.flatMap(({ categories }) => [...categories]))].sort();
 }
 
 /**

@@ -7,19 +7,10 @@ import { type Position, splitPosition } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { commit, type DocumentWrite } from '../redis/scripts.ts';
 import { type CachedDocument, type Documents, LocalDocuments, projectionLimits, Unstorable } from './documents.ts';
-import { type Checkpoint, checkpointText, type Leased } from './lease.ts';
+import { type Checkpoint, checkpointText } from './lease.ts';
 import { ScatteredDocuments } from './scattered-documents.ts';
 import { show } from '../show.ts';
-
-/** What a page of the log brings: the events, where it ends, and the mark of the event there. */
-export interface Batch {
-  readonly events: readonly LogEvent[];
-  readonly through: number;
-  readonly mark: string;
-}
-
-/** Another process, or nobody, has the lease that this one worked under: what it remembers is void. Internal: never reaches a caller. */
-export class LeaseLost extends Error {}
+import { type Batch, LeaseLost, type Task } from './task.ts';
 
 export interface TaskOptions {
   readonly leaseMs: number;
@@ -28,10 +19,12 @@ export interface TaskOptions {
 }
 
 /** One projection in one partition. */
-export class ProjectionTask implements Leased {
+export class ProjectionTask implements Task {
   readonly projection: AnyProjection;
   readonly partition: number;
   readonly name: string;
+  readonly title: string;
+  readonly subject: { readonly projection: string };
   readonly checkpointKey: string;
   readonly reads: string;
   readonly categories: ReadonlySet<string>;
@@ -53,6 +46,8 @@ export class ProjectionTask implements Leased {
     this.projection = projection;
     this.partition = partition;
     this.name = `${projection.name}@${projection.version}`;
+    this.title = `projection ${this.name}`;
+    this.subject = { projection: projection.name };
     this.checkpointKey = connection.keys.checkpoint(partition, projection.name, projection.version);
     this.reads = projection.categories.join(',');
     this.categories = new Set(projection.categories);
@@ -60,11 +55,27 @@ export class ProjectionTask implements Leased {
     this.#documents = isLocal ? new LocalDocuments(connection, projection, partition) : new ScatteredDocuments(connection, projection, partition);
   }
 
+  get standing(): Checkpoint | undefined {
+    return this.checkpoint;
+  }
+
+  async prepare(): Promise<void> {
+    // Documents are loaded with the events that they are for.
+  }
+
+  whenReady(): undefined {
+    return undefined; // it takes whatever comes
+  }
+
+  async finish(): Promise<void> {
+    await this.settle();
+  }
+
   /**
    * Folds a batch that begins behind the checkpoint. Resolves when its last commit is on its way: the next batch may be folded meanwhile.
    * Throws ProjectionFailedError after all events before the failing one were stored, LeaseLost, or what Redis answered.
    */
-  async fold(batch: Batch): Promise<void> {
+  async take(batch: Batch): Promise<void> {
     try {
       await this.#foldEvents(batch);
     } catch (error) {
@@ -98,7 +109,7 @@ export class ProjectionTask implements Leased {
     if (only && events.length === 1) throw new ProjectionFailedError(this.name, only.event, { cause });
     await this.settle();
     for (const each of events) {
-      if (each.place > (this.checkpoint?.place ?? -1)) await this.fold({ events: [each], through: each.place, mark: markOf(each.event) });
+      if (each.place > (this.checkpoint?.place ?? -1)) await this.take({ events: [each], through: each.place, mark: markOf(each.event) });
     }
   }
 
@@ -109,7 +120,7 @@ export class ProjectionTask implements Leased {
     const last = events.at(-1);
     if (!last) return;
     // May meet an earlier event that fails for another reason: that one is told then.
-    await this.fold({ events, through: last.place, mark: markOf(last.event) });
+    await this.take({ events, through: last.place, mark: markOf(last.event) });
     await this.settle();
   }
 

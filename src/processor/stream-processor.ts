@@ -33,7 +33,13 @@ export interface ProcessorEvents {
   /** A commit: so many events of a projection were folded and stored. */
   readonly progress: { readonly projection: string; readonly version: number; readonly partition: number; readonly events: number };
   /** A projection stands still in a partition, or a source: its code, its log or its documents need somebody. The rest goes on. */
-  readonly failed: { readonly projection?: string; readonly source?: string; readonly partition?: number; readonly error: unknown };
+  readonly failed: {
+    readonly projection?: string;
+    readonly reactor?: string;
+    readonly source?: string;
+    readonly partition?: number;
+    readonly error: unknown;
+  };
 }
 
 type Listener<Name extends keyof ProcessorEvents> = (event: ProcessorEvents[Name]) => void;
@@ -108,7 +114,7 @@ export class StreamProcessor {
         owner,
         leaseMs,
         share,
-        onFailure: (task, error) => this.#tell('failed', { projection: task.projection.name, partition, error }),
+        onFailure: ({ subject }, error) => this.#tell('failed', { ...subject, partition, error }),
       });
     });
     this.#sourceLoops = sources.map(

@@ -14,6 +14,16 @@ export function settingsKey(namespace: string): string {
   return `{${namespace}}:settings`;
 }
 
+/** The field of the settings that names the version of a projection which serves. */
+export function servingField(name: string): string {
+  return `serving:${name}`;
+}
+
+/** The channel on which it is told that another version serves. */
+export function servingChannel(namespace: string): string {
+  return `{${namespace}}:serving`;
+}
+
 /** Checks a namespace: a name that cannot break a hash tag or a pattern. */
 export function assertNamespace(namespace: unknown): asserts namespace is string {
   assertName('namespace', namespace, ':*?[]\\');
@@ -108,6 +118,11 @@ export class Keys {
     return `${this.#tag(partition)}:scheduled`;
   }
 
+  /** Who delivers what is due: a hash, the lease of a checkpoint without a position. */
+  delivery(partition: number): string {
+    return `${this.#tag(partition)}:delivery`;
+  }
+
   /** The open dead letters of a reactor, in the order of their events: a sorted set of places. */
   dead(partition: number, name: string, version: number): string {
     return `${this.#tag(partition)}:dead:${name}@${version}`;
@@ -131,6 +146,11 @@ export class Keys {
   /** The events of one key that wait behind a dead letter, in order: a list of places and categories. */
   parked(partition: number, name: string, version: number, key: string): string {
     return `${this.#tag(partition)}:parked:${name}@${version}:${key}`;
+  }
+
+  /** Events that a reactor has finished before others which stand in front of them: a sorted set of places. */
+  finished(partition: number, name: string, version: number): string {
+    return `${this.#tag(partition)}:finished:${name}@${version}`;
   }
 
   /** What handlers of a reactor in one partition appended into this one for events that are not finished: a hash. */

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { RedisPort, Reply, Script } from './port.ts';
 
-function load(name: string): Script {
+export function load(name: string): Script {
   const source = readFileSync(new URL(`./scripts/${name}.lua`, import.meta.url), 'utf8');
   return { name, source, sha: createHash('sha1').update(source).digest('hex') };
 }
@@ -26,7 +26,7 @@ const scripts = {
 } as const;
 
 // The one place where a reply gets its type: each script's header states it.
-async function run<Shape extends Reply>(port: RedisPort, script: Script, keys: readonly string[], args: readonly string[]): Promise<Shape> {
+export async function run<Shape extends Reply>(port: RedisPort, script: Script, keys: readonly string[], args: readonly string[]): Promise<Shape> {
   return (await port.run(script, keys, args)) as Shape;
 }
 
@@ -116,16 +116,22 @@ export interface Fresh {
   readonly tails: readonly FreshTail[];
 }
 
+/** Where the first result of a request is kept: a key, or a field of a hash. */
+export interface ResultAt {
+  readonly key: string;
+  readonly field?: string;
+}
+
 /** A stored document with what came after it. */
 export async function readFresh(
   port: RedisPort,
   documentKey: string,
   streams: readonly { readonly indexKey: string; readonly logKey: string }[],
-  { most, resultKey }: { readonly most: number; readonly resultKey?: string | undefined },
+  { most, resultAt }: { readonly most: number; readonly resultAt?: ResultAt | undefined },
 ): Promise<Fresh> {
   const keys = [documentKey, ...streams.flatMap(({ indexKey, logKey }) => [indexKey, logKey])];
-  if (resultKey !== undefined) keys.push(resultKey);
-  const args = [String(most), resultKey === undefined ? '0' : String(keys.length)];
+  if (resultAt) keys.push(resultAt.key);
+  const args = [String(most), resultAt ? String(keys.length) : '0', resultAt?.field ?? ''];
   const [fields, result, ...tails] = await run<[string[], string | null, ...[number, number, RawEntry[]][]]>(port, scripts.readFresh, keys, args);
   return { fields, result, tails: tails.map(([length, held, entries]) => ({ length, held, entries })) };
 }
@@ -139,9 +145,12 @@ export type LeaseReply =
       readonly seen: number;
       readonly event: string;
       readonly wantedBy: string;
+      readonly generation: string;
+      readonly isBuilt: boolean;
     }
   | { readonly status: 'other'; readonly remainingMs: number; readonly owner: string }
-  | { readonly status: 'changed'; readonly reads: string };
+  | { readonly status: 'changed'; readonly reads: string }
+  | { readonly status: 'halted'; readonly why: string };
 
 export async function acquireLeases(
   port: RedisPort,
@@ -160,8 +169,18 @@ export async function acquireLeases(
 function leaseReply([status, ...rest]: [string, ...(string | number)[]]): LeaseReply {
   if (status === 'other') return { status, remainingMs: Number(rest[0]), owner: String(rest[1]) };
   if (status === 'changed') return { status, reads: String(rest[0]) };
-  const [epoch, position, seen, event, wantedBy] = rest;
-  return { status: 'held', epoch: String(epoch), position: String(position), seen: Number(seen), event: String(event), wantedBy: String(wantedBy) };
+  if (status === 'halted') return { status, why: String(rest[0]) };
+  const [epoch, position, seen, event, wantedBy, generation, isBuilt] = rest;
+  return {
+    status: 'held',
+    epoch: String(epoch),
+    position: String(position),
+    seen: Number(seen),
+    event: String(event),
+    wantedBy: String(wantedBy),
+    generation: String(generation),
+    isBuilt: isBuilt === 1,
+  };
 }
 
 /** Gives leases back; with `keptMs` only to whoever asked for them, for so long. */

@@ -5,7 +5,7 @@ import type { LogEvent } from '../log/entry.ts';
 import { decodeAll, EVENTS_AT_ONCE, readTail, type StreamKeys } from '../log/fold-stream.ts';
 import { entryIdOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
-import { readFresh, storeDocument } from '../redis/scripts.ts';
+import { readFresh, type ResultAt, storeDocument } from '../redis/scripts.ts';
 import { decodeDocument, documentFields, encodeState, placeOfDocument } from './document.ts';
 
 /** A folded state: which version of the stream it is, and where its last event stands (-1 for none). */
@@ -29,10 +29,10 @@ export async function loadState<E extends AnyEvent, Command, State>(
   connection: Connection,
   decider: Decider<E, Command, State>,
   stream: StreamKeys,
-  resultKey: string | undefined,
+  resultAt: ResultAt | undefined,
 ): Promise<LoadedState<State>> {
   const documentKey = stateKey(connection, decider, stream);
-  const { fields, result, tails } = await readFresh(connection.port, documentKey, [stream], { most: EVENTS_AT_ONCE, resultKey });
+  const { fields, result, tails } = await readFresh(connection.port, documentKey, [stream], { most: EVENTS_AT_ONCE, resultAt });
   const document = decodeDocument<State>(connection.codec, fields, documentKey);
   const stored = Number(document.reserved.get(documentFields.version) ?? 0);
   const start: FoldedState<State> =

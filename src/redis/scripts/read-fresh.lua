@@ -1,7 +1,7 @@
 #!lua flags=no-writes
 -- Reads a stored document or state together with the events that came after it, of one moment.
 -- KEYS  1 the document, then for each stream: its index, the log of its category
--- ARGV  1 how many events of each stream at most   2 a result's key number in KEYS, or 0
+-- ARGV  1 how many events of each stream at most   2 a result's key number in KEYS, or 0   3 its field where that is a hash, else ''
 -- Reply {document as HGETALL, the result or nil, for each stream {length, how many of its events the document holds, entries after that}}
 --       The document holds `:version` events where it has that field, else those up to its `:position`.
 local EPOCH, PER_MS, CHUNK = 1735689600000, 4096, 64
@@ -33,7 +33,12 @@ local function entry_id(at)
   return string.format('%.0f-%d', math.floor(at / PER_MS) + EPOCH, at % PER_MS)
 end
 
-local reply = { document, result > 0 and redis.call('GET', KEYS[result]) or false }
+local function read_result()
+  if result == 0 then return false end
+  return ARGV[3] == '' and redis.call('GET', KEYS[result]) or ARGV[3] ~= '' and redis.call('HGET', KEYS[result], ARGV[3])
+end
+
+local reply = { document, read_result() or false }
 for i = 2, (result > 0 and #KEYS - 1 or #KEYS), 2 do
   local index, log, entries = KEYS[i], KEYS[i + 1], {}
   local length = redis.call('LLEN', index)

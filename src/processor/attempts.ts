@@ -1,0 +1,38 @@
+// One attempt at an event: the handler under a time limit, and the wait before the next one.
+import type { RecordedEvent } from '../event.ts';
+import { ReactionTimeoutError } from '../errors.ts';
+import type { ReactionContext, Reactor, RetryOptions } from './reactor.ts';
+
+/** What one attempt came to. */
+export type AttemptOutcome = { readonly isDone: true } | { readonly isDone: false; readonly error: unknown };
+
+/**
+ * Calls the handler. It counts as failed once its time is over, whether or not it heeds its signal: a handler that hangs must not hold
+ * its key for ever. One that goes on all the same may overlap the next attempt.
+ */
+export async function attempt(reactor: Reactor, event: RecordedEvent, context: ReactionContext, abort: AbortController): Promise<AttemptOutcome> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = new ReactionTimeoutError(`${reactor.name}@${reactor.version}`, event, reactor.timeoutMs);
+      abort.abort(error);
+      reject(error);
+    }, reactor.timeoutMs);
+  });
+  try {
+    await Promise.race([reactor.handle(event, context), tooLate]);
+    return { isDone: true };
+  } catch (error) {
+    return { isDone: false, error };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * How long to wait after so many attempts: it doubles, and is between half and all of that by chance, so that what failed together
+ * does not come back together.
+ */
+export function delayAfter(attempts: number, { minDelayMs, maxDelayMs }: Required<RetryOptions>): number {
+  return Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempts - 1, 30)) * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,137 @@
+// What a handler gets beside its event: appends and commands that happen once for it, fenced off when another process takes over.
+import { ReactionFencedError } from '../errors.ts';
+import type { AnyEvent, RecordedEvent, StreamName } from '../event.ts';
+import type { Executor } from '../execute.ts';
+import { appendAll, type Once, type StreamAppend } from '../log/append.ts';
+import type { LogEvent } from '../log/entry.ts';
+import type { Connection } from '../redis/connection.ts';
+import { dropReactions, raiseFence } from '../redis/reaction-scripts.ts';
+import type { Reactor, ReactionContext } from './reactor.ts';
+
+/** What handlers of one event appended: for each partition, the fields that keep the results. */
+export type Appended = Map<number, Set<string>>;
+
+/** An event on its way through a handler. */
+export interface Handling {
+  readonly logEvent: LogEvent;
+  readonly key: string;
+  readonly attempt: number;
+  readonly abort: AbortController;
+  readonly appended: Appended;
+}
+
+/** Makes the contexts of a reactor's handlers in one partition, and removes what they leave once an event is done with. */
+export class Reactions {
+  readonly #connection: Connection;
+  readonly #executor: Executor;
+  readonly #reactor: Reactor;
+  readonly #partition: number;
+
+  constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number) {
+    this.#connection = connection;
+    this.#executor = executor;
+    this.#reactor = reactor;
+    this.#partition = partition;
+  }
+
+  /** From here on, no handler of an earlier epoch appends anything more. */
+  async raiseFence(epoch: string): Promise<void> {
+    await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)));
+  }
+
+  /** Removes what is left of events at or before `place` which are done with: a process died between their end and the removal. */
+  async sweep(place: number): Promise<void> {
+    for (const reactionsKey of this.#everywhere()) {
+      let cursor = '0';
+      do {
+        const [next, found] = (await this.#connection.port.send(reactionsKey, ['HSCAN', reactionsKey, cursor, 'COUNT', '1000'])) as [
+          string,
+          string[],
+        ];
+        const fields = found.filter((field, at) => at % 2 === 0 && Number.parseInt(field, 10) <= place);
+        await dropReactions(this.#connection.port, reactionsKey, await this.#doneWith(fields));
+        cursor = next;
+      } while (cursor !== '0');
+    }
+  }
+
+  /** Those of events that are no dead letters, and wait behind none. */
+  async #doneWith(fields: readonly string[]): Promise<readonly string[]> {
+    const { keys, port } = this.#connection;
+    const { name, version } = this.#reactor;
+    const [blockedKey, deadKey] = [keys.blocked(this.#partition, name, version), keys.dead(this.#partition, name, version)];
+    const open = await Promise.all(
+      fields.map(async (field) => {
+        const [place = '', , ...key] = field.split(':');
+        const [score, blocked] = await Promise.all([
+          port.send(deadKey, ['ZSCORE', deadKey, place]),
+          port.send(blockedKey, ['HEXISTS', blockedKey, key.join(':')]),
+        ]);
+        return score !== null || blocked === 1;
+      }),
+    );
+    return fields.filter((_, index) => !open[index]);
+  }
+
+  context({ logEvent, key, attempt, abort, appended }: Handling, epoch: string): ReactionContext {
+    const { event } = logEvent;
+    const { name, version } = this.#reactor;
+    const metadata = causedBy(event);
+    let calls = 0;
+    const once = (): Once => {
+      calls += 1;
+      return this.#once(`${logEvent.place}:${calls}:${key}`, epoch, appended);
+    };
+    return {
+      signal: abort.signal,
+      attempt,
+      idempotencyKey: `${this.#connection.storeId}/${name}@${version}/${event.position}`,
+      epoch: Number(epoch),
+      append: async <E extends AnyEvent>(stream: StreamName<E>, events: E | readonly E[], options: object = {}) => {
+        const given = options as { readonly metadata?: object; readonly expectedVersion?: StreamAppend['expectedVersion'] };
+        const part: StreamAppend = { stream, events, ...(given.expectedVersion !== undefined && { expectedVersion: given.expectedVersion }) };
+        const { streamVersions, ...result } = await appendAll(this.#connection, [part], {
+          ...given,
+          metadata: { ...metadata, ...given.metadata },
+          once: once(),
+        });
+        return { streamVersion: streamVersions[0] ?? 0, ...result };
+      },
+      execute: (decider, id, command, options = {}) =>
+        this.#executor.execute(decider, id, command, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() }),
+    };
+  }
+
+  /** Forgets the results of what was appended for an event: it will not be handled again. */
+  async drop(appended: Appended): Promise<void> {
+    const { port } = this.#connection;
+    await Promise.all([...appended].map(([target, fields]) => dropReactions(port, this.#keyIn(target), [...fields])));
+  }
+
+  #once(field: string, epoch: string, appended: Appended): Once {
+    const { name, version } = this.#reactor;
+    return {
+      result: (target) => {
+        const fields = appended.get(target) ?? new Set();
+        appended.set(target, fields.add(field));
+        return { key: this.#keyIn(target), field };
+      },
+      marks: (target) => [{ key: this.#keyIn(target), field: 'epoch', expected: epoch, new: '' }],
+      fenced: () => new ReactionFencedError(`${name}@${version}`),
+    };
+  }
+
+  #everywhere(): string[] {
+    return Array.from({ length: this.#connection.keys.partitions }, (_, target) => this.#keyIn(target));
+  }
+
+  #keyIn(target: number): string {
+    const { name, version } = this.#reactor;
+    return this.#connection.keys.reactions(target, name, version, this.#partition);
+  }
+}
+
+/** The conversation goes on, and the event is the cause. */
+function causedBy({ id, metadata }: RecordedEvent): { readonly correlationId: string; readonly causationId: string } {
+  return { correlationId: metadata.correlationId ?? id, causationId: id };
+}
