@@ -9,6 +9,8 @@ import { freePort, startProcess, type EngineProcess } from '../../examples/engin
 export interface EngineOptions {
   /** More arguments for the server; they come last, and win. */
   readonly args?: readonly string[];
+  /** What comes before the program, and becomes it: `env NAME=value`, say. */
+  readonly prefix?: readonly string[];
 }
 
 export interface TestEngine extends AsyncDisposable {
@@ -36,12 +38,12 @@ export function whyNoEngine(): string | undefined {
 }
 
 /** Starts one on a free port with a folder of its own, `appendonly yes`. Fails where `whyNoEngine` has an answer. */
-export async function startEngine({ args = [] }: EngineOptions = {}): Promise<TestEngine> {
+export async function startEngine({ args = [], prefix = [] }: EngineOptions = {}): Promise<TestEngine> {
   const command = engineCommand();
   if (!command) throw new Error(whyNoEngine());
   const folder = mkdtempSync(join(tmpdir(), 'millrace-test-engine-'));
   const keeping = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--save', '', '--maxmemory-policy', 'noeviction'];
-  const program = { command, folder, port: await freePort(), args: [...keeping, ...args] };
+  const program = { command: [...prefix, ...command], folder, port: await freePort(), args: [...keeping, ...args] };
   return new OwnEngine(await startProcess(program), folder, () => startProcess(program));
 }
 
@@ -109,8 +111,16 @@ class OwnEngine implements TestEngine {
 /** What starts one, without its arguments; it becomes the engine itself. */
 export function engineCommand(): string[] | undefined {
   const folder = process.env['MILLRACE_ENGINE_FOLDER'];
-  if (folder) return [fileURLToPath(new URL('../../tools/run-engine', import.meta.url)), resolve(folder), 'server'];
+  if (folder) return [runEngine(), resolve(folder), 'server'];
   const onPath = ['redis-server', 'valkey-server'].flatMap((name) => (process.env['PATH'] ?? '').split(delimiter).map((path) => join(path, name)));
   const program = onPath.find((path) => existsSync(path));
   return program === undefined ? undefined : [program];
+}
+
+/** This file is also compiled into build/, a folder deeper. */
+function runEngine(): string {
+  const [source = '', built = ''] = ['../../tools/run-engine', '../../../tools/run-engine'].map((path) =>
+    fileURLToPath(new URL(path, import.meta.url)),
+  );
+  return existsSync(source) ? source : built;
 }

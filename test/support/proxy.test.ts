@@ -143,6 +143,15 @@ test('a refusing proxy keeps its connections and takes no new ones until it acce
   expect(await next.send('PING')).toBe('PONG');
 });
 
+test('a retargeted proxy leads who connects to the other engine, and keeps its address', async () => {
+  await using other = await startProxy(proxy.url);
+  await using old = await connectRaw(other.url);
+  const { url } = other;
+  other.retarget(process.env['MILLRACE_TEST_URL'] ?? '');
+  await using client = await connectRaw(other.url);
+  expect([other.url, await client.send('PING'), await old.send('PING'), proxy.connections]).toEqual([url, 'PONG', 'PONG', 1]);
+});
+
 test('a frozen proxy answers nothing, and everything after the thaw', async () => {
   await using client = await connectRaw(proxy.url);
   proxy.freeze();

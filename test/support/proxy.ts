@@ -32,6 +32,8 @@ export interface Proxy extends AsyncDisposable {
   /** From now on a connection is refused (ECONNREFUSED); those that exist stay. */
   refuse(): void;
   accept(): Promise<void>;
+  /** From now on what connects gets to another engine; its own address stays. Connections that exist stay too. */
+  retarget(targetUrl: string): void;
   /** Half-open: connections stay and are taken, and nothing goes through until `thaw`, when everything held does. */
   freeze(direction?: Direction | 'both'): void;
   thaw(): void;
@@ -53,7 +55,7 @@ export async function startProxy(targetUrl: string): Promise<Proxy> {
 }
 
 class TcpProxy implements Proxy, LinkOwner {
-  readonly #target: URL;
+  #target: URL;
   readonly #port: number;
   readonly #links = new Set<Link>();
   readonly #frozen = new Set<Direction>();
@@ -94,6 +96,10 @@ class TcpProxy implements Proxy, LinkOwner {
     this.#server = server;
     server.listen(this.#port, '127.0.0.1');
     await once(server, 'listening');
+  }
+
+  retarget(targetUrl: string): void {
+    this.#target = new URL(targetUrl);
   }
 
   #connect(client: Socket): void {
