@@ -29,7 +29,7 @@ interface Manifest {
 const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
 const source = readSources(['src']);
 const tests = readSources(['test']);
-const others = readSources(['bench', 'examples', 'tools', 'vitest.config.ts']);
+const others = readSources(['bench', 'examples', 'faults', 'tools', 'vitest.config.ts']);
 const scripts = readFiles(['src'], /\.lua$/);
 const documents = readFiles(['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'docs', 'examples', 'bench'], /\.md$/);
 const everything = [...source, ...tests, ...others];
@@ -40,7 +40,7 @@ describe('every file', () => {
   });
 
   test('has a name in kebab case', () => {
-    const named = readFiles(['src', 'test', 'bench', 'examples', 'tools', 'docs'], /./);
+    const named = readFiles(['src', 'test', 'bench', 'examples', 'faults', 'tools', 'docs'], /./);
     expect(rules.misnamed(named.map(({ path }) => path))).toEqual([]);
   });
 

@@ -1,0 +1,182 @@
+// One run: processes at work on a topology, faults by the schedule, then everything heals, drains, and is checked.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EventStore, StreamProcessor } from 'millrace';
+import type { Drain, History } from './checkers/finding.ts';
+import { type Checked, check } from './checks.ts';
+import { collect } from './collect.ts';
+import { readRecording } from './history.ts';
+import { processFaults } from './inject/processes.ts';
+import type { Options } from './options.ts';
+import { Pool } from './pool.ts';
+import { randomFrom } from './random.ts';
+import { hasViolation, progressLine, report, summaryLine } from './report.ts';
+import { type Fault, type Scheduled, scheduleOf } from './schedule.ts';
+import { startReplica } from './topology/replica.ts';
+import { startSingle } from './topology/single.ts';
+import type { Topology } from './topology/topology.ts';
+import { buckets, tallies } from './workload/model.ts';
+import { ROLES, type Role } from './workload/settings.ts';
+
+const PARTITIONS = 4;
+const LEASE_MS = 800;
+const SEATS: Readonly<Record<Role, number>> = { producer: 3, projector: 3, reactor: 2, follower: 1 };
+const PROGRESS_MS = 5_000;
+/** The stated time in which everything drains. */
+const DRAIN_MS_MAX = 30_000;
+const POLL_MS = 200;
+
+/** Resolves with whether nothing was violated. */
+export async function run(options: Options, print: (line: string) => void): Promise<boolean> {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-faults-'));
+  const histories = options.keep ?? join(folder, 'histories');
+  mkdirSync(histories, { recursive: true });
+  try {
+    return await runIn(folder, histories, options, print);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function runIn(folder: string, histories: string, options: Options, print: (line: string) => void): Promise<boolean> {
+  const { seed, seconds, topology: name, plant } = options;
+  await using topology = name === 'single' ? await startSingle(folder) : await startReplica();
+  print(`seed ${seed}; ${topology.description}; ${seconds} s; ${options.library}${plant === undefined ? '' : `; planted: ${plant}`}`);
+  for (const { kind, why } of topology.unavailable) print(`skipped: ${kind}: ${why}`);
+  const namespace = `faults-${randomBytes(4).toString('hex')}`;
+  await using store = await EventStore.connect(topology.directUrl, { namespace, partitions: PARTITIONS });
+  const settings = { namespace, library: options.library, folder: histories, seed, rate: options.rate / SEATS.producer, leaseMs: LEASE_MS, plant };
+  await using pool = new Pool(settings);
+  fill(pool, topology);
+  const faults = new Faults([...topology.faults, ...processFaults(pool, LEASE_MS, ROLES)], seed, seconds * 1_000);
+  await faults.make((line) => print(line), pool);
+  await pool.stop('producer');
+  await store.close();
+  const checked = await finish(topology, { namespace, histories, pool });
+  print(report({ seed, faults: faults.counts, ...checked }));
+  print(summaryLine(checked.history.drain, checked.checked));
+  return !hasViolation(checked.checked);
+}
+
+function fill(pool: Pool, { url, elsewhere }: Topology): void {
+  for (const role of ROLES) for (let number = 1; number <= SEATS[role]; number += 1) pool.add({ role, number, prefix: [], url });
+  if (elsewhere) for (const role of ['producer', 'projector'] as const) pool.add({ role, number: SEATS[role] + 1, ...elsewhere });
+}
+
+/** The schedule at work. */
+class Faults {
+  readonly counts = new Map<string, number>();
+  readonly #lanes: ReadonlyMap<string, readonly Scheduled[]>;
+  readonly #forMs: number;
+  readonly #current = new Set<Fault>();
+
+  constructor(faults: readonly Fault[], seed: number, forMs: number) {
+    this.#lanes = scheduleOf(faults, seed, forMs);
+    this.#forMs = forMs;
+  }
+
+  /** Resolves when the time is over and everything has healed. */
+  async make(print: (line: string) => void, pool: Pool): Promise<void> {
+    const startedAt = performance.now();
+    const elapsedMs = (): number => performance.now() - startedAt;
+    const printing = setInterval(() => {
+      print(
+        progressLine(
+          elapsedMs() / 1_000,
+          pool.counts(),
+          this.counts,
+          [...this.#current].map(({ kind }) => kind),
+        ),
+      );
+    }, PROGRESS_MS);
+    try {
+      await Promise.all([delay(this.#forMs), ...[...this.#lanes.values()].map((lane) => this.#makeLane(lane, elapsedMs))]);
+    } finally {
+      clearInterval(printing);
+    }
+  }
+
+  /** A fault that took longer than planned moves those behind it; what would begin after the end is left out. */
+  async #makeLane(lane: readonly Scheduled[], elapsedMs: () => number): Promise<void> {
+    for (const { fault, atMs, lastsMs, seed } of lane) {
+      await delay(Math.max(0, atMs - elapsedMs()));
+      if (elapsedMs() >= this.#forMs) return;
+      this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
+      this.#current.add(fault);
+      await fault.inject(randomFrom(seed), lastsMs);
+      this.#current.delete(fault);
+    }
+  }
+}
+
+interface Ended {
+  readonly namespace: string;
+  readonly histories: string;
+  readonly pool: Pool;
+}
+
+/** Drains, ends all processes, reads everything and checks it. */
+async function finish(topology: Topology, { namespace, histories, pool }: Ended): Promise<{ history: History; checked: readonly Checked[] }> {
+  await using store = await EventStore.connect(topology.directUrl, { namespace });
+  const drain = await drained(store, pool, histories);
+  const [followers] = [pool.names('follower')];
+  for (const role of ROLES) await pool.stop(role);
+  const recording = readRecording(histories);
+  const ends = pool.unexpectedEnds.map((message) => ({ t: 'error' as const, who: 'pool', at: 0, message }));
+  const history: History = {
+    ...recording,
+    ...(await collect(store)),
+    errors: [...recording.errors, ...ends],
+    reactors: [],
+    followersAtEnd: lastRounds(
+      recording.followed.map(({ follower }) => follower),
+      followers,
+    ),
+    drain,
+    mayLose: topology.failovers > 0,
+  };
+  return { history, checked: check(history) };
+}
+
+/** Of each follower that ran to the end, the last subscription. */
+function lastRounds(names: Iterable<string>, followers: readonly string[]): string[] {
+  const last = new Map<string, string>();
+  for (const name of names) last.set(name.split('/')[0] ?? '', name);
+  return followers.map((name) => last.get(name) ?? `${name}/1`);
+}
+
+/** Waits until everything is folded and followed, or time is up. */
+async function drained(store: EventStore, pool: Pool, histories: string): Promise<Drain> {
+  const onlooker = new StreamProcessor(store, { projections: [tallies(1), buckets(1)] });
+  const startedAt = performance.now();
+  for (;;) {
+    const left = [...(await behind(onlooker)), ...(await notFollowed(store, pool, histories))];
+    const tookMs = performance.now() - startedAt;
+    if (left.length === 0 || tookMs > DRAIN_MS_MAX) return { tookMs, limitMs: DRAIN_MS_MAX, left };
+    await delay(POLL_MS);
+  }
+}
+
+async function behind(onlooker: StreamProcessor): Promise<string[]> {
+  const { projections } = await onlooker.progress();
+  return projections
+    .filter(({ lagEvents }) => lagEvents > 0)
+    .map(({ projection, partition, lagEvents }) => `${projection} lacks ${lagEvents} events of partition ${partition}`);
+}
+
+async function notFollowed(store: EventStore, pool: Pool, histories: string): Promise<string[]> {
+  let events = 0;
+  for await (const _ of store.readAll()) events += 1;
+  return pool.names('follower').flatMap((name) => {
+    const lines = readFileSync(join(histories, `${name}.jsonl`), 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => JSON.parse(line) as { t: string; follower?: string });
+    const last = lines.at(-1)?.follower;
+    const given = lines.filter(({ t, follower }) => t === 'followed' && follower === last).length;
+    return given >= events ? [] : [`${name} was given ${given} of ${events} events`];
+  });
+}
