@@ -23,6 +23,16 @@ export interface Leased {
   checkpoint: Checkpoint | undefined;
   /** The last checkpoint that this process saw in Redis, to notice one that went back. */
   lastKnown: Checkpoint | undefined;
+  /** What the last lease came with. */
+  terms?: LeaseTerms | undefined;
+}
+
+/** What a lease comes with beside the checkpoint. */
+export interface LeaseTerms {
+  /** Rises with each rewind. */
+  readonly generation: string;
+  /** Whether everything there was has been folded once. */
+  readonly isBuilt: boolean;
 }
 
 export interface LeaseOptions {
@@ -45,6 +55,8 @@ export interface HeldLeases {
   readonly otherOwner: string | undefined;
   /** Whether another process asks for one that is held. */
   readonly isWanted: boolean;
+  /** Those that nobody is to run for now: paused, or being rewound or dropped. One that is held still is to be finished and given back. */
+  readonly halted: ReadonlySet<Leased>;
 }
 
 /** Takes or prolongs the leases of one partition. */
@@ -64,6 +76,7 @@ export async function holdLeases(connection: Connection, partition: number, leas
     otherMs: others.length === 0 ? undefined : Math.min(...others.map(({ remainingMs }) => remainingMs)),
     otherOwner: others[0]?.owner,
     isWanted: replies.some((reply) => reply.status === 'held' && reply.wantedBy !== ''),
+    halted: new Set(leased.filter((_, index) => replies[index]?.status === 'halted')),
   };
 }
 
@@ -73,9 +86,12 @@ async function takeReply(
   leased: Leased,
   { reply, lastKnown }: { readonly reply: LeaseReply; readonly lastKnown: Checkpoint | undefined },
 ): Promise<Error | undefined> {
+  if (reply.status === 'halted') return undefined; // what is under way is finished first
   if (reply.status !== 'held') {
     leased.checkpoint = undefined;
-    return reply.status === 'changed' ? changedError(leased, reply.reads) : undefined;
+    if (reply.status === 'other') return undefined;
+    leased.terms = { generation: reply.generation, isBuilt: false };
+    return changedError(leased, reply.reads);
   }
   const checkpoint: Checkpoint = {
     epoch: reply.epoch,
@@ -87,6 +103,7 @@ async function takeReply(
   if (leased.checkpoint?.epoch === checkpoint.epoch) return undefined; // only prolonged: what is under way counts on
   leased.checkpoint = checkpoint;
   leased.lastKnown = checkpoint;
+  leased.terms = { generation: reply.generation, isBuilt: reply.isBuilt };
   try {
     await checkMark(connection, partition, checkpoint);
     return undefined;
@@ -103,17 +120,31 @@ function wentBack(found: Checkpoint, known: Checkpoint): boolean {
   return epoch < before || (epoch === before && found.place < known.place);
 }
 
+/**
+ * Of those that stand still, which were rewound since: they begin anew, whatever it was. A generation that is gone says nothing: the
+ * whole checkpoint may be.
+ */
+export async function rewoundOf<Each extends Leased>({ port }: Connection, standing: readonly Each[]): Promise<readonly Each[]> {
+  const generations = await Promise.all(
+    standing.map(({ checkpointKey }) => port.send(checkpointKey, ['HMGET', checkpointKey, 'generation', 'clearing'])),
+  );
+  return standing.filter((each, index) => {
+    const [generation, clearing] = generations[index] as readonly (string | null)[];
+    return clearing === null && Number(generation ?? 0) > Number(each.terms?.generation ?? 0);
+  });
+}
+
 function changedError({ name, reads }: Leased, stored: string): ProjectionChangedError {
   return new ProjectionChangedError(
     `Expected the checkpoint of ${name} to be made with the categories ${stored}, found a definition with ${reads}: its documents lack the events of the categories that are new. ` +
-      'Nothing was folded. Raise the version of the projection, so that it is folded from the beginning, or give it its former categories.',
+      'Nothing was folded. Raise the version of the projection, or rewind it with ProcessorControl, so that it is folded from the beginning; or give it its former categories.',
   );
 }
 
 function wentBackError({ name, checkpointKey }: Leased, found: Checkpoint, known: Checkpoint): LogLostError {
   return new LogLostError(
     `The checkpoint of ${name} in ${checkpointKey} stood at ${checkpointText(known.place)}, and now ${found.place < 0 ? 'it is gone' : `it stands at ${checkpointText(found.place)}`}, though nobody else worked on it. ` +
-      'A flush, a restored backup or a failover that lost writes does this. Nothing was folded. Look at what is left of the log, and start the processor again to go on from there.',
+      'A flush, a restored backup or a failover that lost writes does this. Nothing was folded. Look at what is left of the log, and start the processor again to go on from there; or fold it again from the beginning with ProcessorControl.rewind.',
   );
 }
 

@@ -1,19 +1,22 @@
 // The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection or reactor that stands there take them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkMark, type Marked, markOf } from '../log/mark.ts';
+import { checkMark, type Marked } from '../log/mark.ts';
 import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/page.ts';
 import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import { askForLeases } from '../redis/scripts.ts';
-import { giveBack, givenBack, holdLeases } from './lease.ts';
+import { batchOf, categoriesOf, type Group, groupsOf, isAtEnd } from './group.ts';
+import { giveBack, givenBack, holdLeases, rewoundOf } from './lease.ts';
 import type { Share } from './share.ts';
 import { type Batch, LeaseLost, type Task } from './task.ts';
+import type { Throttle } from './throttle.ts';
 
 export interface LoopOptions {
   readonly owner: string;
   readonly leaseMs: number;
   readonly share: Share;
+  readonly throttle?: Throttle | undefined;
   /** Told when one of them stops in this partition; the others go on. */
   readonly onFailure: (task: Task, error: unknown) => void;
 }
@@ -26,13 +29,6 @@ const TURNS_KEPT = 3;
 /** Often enough that a lease does not run out under a process that lives, and that one who asks for its share is heard soon. */
 function holdIntervalMs(leaseMs: number): number {
   return Math.min(leaseMs / 3, 1_000);
-}
-
-/** Tasks that stand at the same place of the log, and so read it together. */
-interface Group {
-  readonly place: number;
-  readonly mark: string;
-  readonly tasks: Task[];
 }
 
 /** A page that was asked for before it was needed. */
@@ -77,7 +73,9 @@ export class PartitionLoop {
     while (!this.#stopping.signal.aborted && !this.#connection.closed.aborted) {
       try {
         await this.#hold();
-        if (!(await this.#pass())) await this.#wait();
+        const throttledMs = this.#options.throttle?.waitMs() ?? 0;
+        if (throttledMs > 0) await this.#sleep(Math.min(throttledMs, this.#untilHold()));
+        else if (!(await this.#pass())) await this.#wait();
       } catch (error) {
         await this.#recover(error);
       }
@@ -98,20 +96,41 @@ export class PartitionLoop {
   /** Prolongs the leases while there is time, takes those that are free, and gives them up where another process asks for its share. */
   async #hold(): Promise<void> {
     const now = performance.now();
+    if (now < this.#holdAt) return;
+    await this.#revive();
     const tasks = this.#tasks.filter(({ failure }) => failure === undefined);
-    if (tasks.length === 0 || now < this.#holdAt) return;
     const intervalMs = holdIntervalMs(this.#options.leaseMs);
+    this.#holdAt = now + intervalMs;
+    if (tasks.length === 0) return;
     const before = tasks.map(({ checkpoint }) => checkpoint);
-    const { failures, otherMs = intervalMs, otherOwner, isWanted } = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
+    const held = await holdLeases(this.#connection, this.#partition, tasks, this.#options);
+    const { failures, otherMs = intervalMs, otherOwner, isWanted, halted } = held;
     this.#holdAt = now + Math.min(intervalMs, Math.max(HOLD_AGAIN_MS_MIN, otherMs));
     for (const [index, task] of tasks.entries()) {
       const failure = failures.get(task);
       if (failure) this.#fail(task, failure);
+      else if (halted.has(task)) await this.#halt(task);
       else if (!task.checkpoint) task.letGo();
       else if (task.checkpoint.epoch !== before[index]?.epoch) task.forget(); // another process may have had it in between
     }
     if (isWanted) await this.#giveAway();
     else await this.#claimShare(tasks, otherOwner);
+  }
+
+  /** What stood still and was rewound since begins anew. */
+  async #revive(): Promise<void> {
+    const standing = this.#tasks.filter(({ failure }) => failure !== undefined);
+    for (const task of await rewoundOf(this.#connection, standing)) {
+      task.failure = undefined;
+      task.lastKnown = undefined;
+    }
+  }
+
+  /** Somebody paused it, or took it away: what is in hand is finished, and the lease given up. */
+  async #halt(task: Task): Promise<void> {
+    if (task.checkpoint) await task.finish().catch(() => undefined);
+    if (task.checkpoint) await giveBack(this.#connection, [task], this.#options.owner);
+    task.letGo();
   }
 
   /** To whoever asked, for whom they are kept a while; should it be gone, anybody takes them. */
@@ -137,7 +156,7 @@ export class PartitionLoop {
   /** One page for each place where projections stand; whether any of them had something to read. */
   async #pass(): Promise<boolean> {
     await allSettled(this.#tasks.filter(isHeld).map((task) => this.#prepare(task)));
-    const groups = this.#groups();
+    const groups = groupsOf(this.#tasks);
     let hasRead = false;
     for (const [index, group] of groups.entries()) {
       if (this.#stopping.signal.aborted) break;
@@ -148,18 +167,6 @@ export class PartitionLoop {
     return hasRead;
   }
 
-  #groups(): Group[] {
-    const groups = new Map<number, Group>();
-    for (const task of this.#tasks) {
-      const { standing, failure } = task;
-      if (!standing || failure !== undefined) continue;
-      const group = groups.get(standing.place);
-      if (group) group.tasks.push(task);
-      else groups.set(standing.place, { place: standing.place, mark: standing.mark, tasks: [task] });
-    }
-    return [...groups.values()].sort((a, b) => a.place - b.place);
-  }
-
   async #advance(group: Group, next: Group | undefined): Promise<boolean> {
     let page: Page;
     try {
@@ -168,10 +175,11 @@ export class PartitionLoop {
       return await this.#readFailed(group, next, error);
     }
     const batch = batchOf(page, next);
-    if (!batch) return false;
-    if (batch.through === page.through && !page.isEnd) this.#readAhead(group, batch);
-    await allSettled(group.tasks.map((task) => this.#do(task, () => task.take(batch))));
-    return true;
+    if (batch?.through === page.through && !page.isEnd) this.#readAhead(group, batch);
+    if (batch) await allSettled(group.tasks.map((task) => this.#do(task, () => task.take(batch))));
+    this.#options.throttle?.spend(batch?.events.length ?? 0);
+    if (isAtEnd(page, batch)) await allSettled(group.tasks.filter(isHeld).map((task) => this.#do(task, async () => await task.reachedEnd?.())));
+    return batch !== undefined;
   }
 
   /** Where a page that was read ahead ends, there may be more by now, before the place where others stand: it is no end any more. */
@@ -186,7 +194,8 @@ export class PartitionLoop {
   }
 
   async #readChecked(categories: readonly string[], { place, mark }: Marked): Promise<Page> {
-    const page = readForward(this.#connection, this.#partition, categories, { after: place, count: this.#count });
+    const count = Math.min(this.#count, this.#options.throttle?.pageMax ?? this.#count);
+    const page = readForward(this.#connection, this.#partition, categories, { after: place, count });
     const [read] = await Promise.all([page, checkMark(this.#connection, this.#partition, { place, mark })]);
     return read;
   }
@@ -249,7 +258,7 @@ export class PartitionLoop {
 
   async #wait(): Promise<void> {
     await this.#settleAllOrThrow();
-    const untilHold = Math.max(1, this.#holdAt - performance.now());
+    const untilHold = this.#untilHold();
     const reading = this.#tasks.filter(({ standing }) => standing !== undefined);
     if (reading.length > 0) {
       const place = Math.max(...reading.map(({ standing }) => standing?.place ?? -1));
@@ -257,6 +266,10 @@ export class PartitionLoop {
     }
     const ready = this.#tasks.flatMap((task) => task.whenReady() ?? []);
     await Promise.race([...ready, this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)))]);
+  }
+
+  #untilHold(): number {
+    return Math.max(1, this.#holdAt - performance.now());
   }
 
   async #settleAllOrThrow(): Promise<void> {
@@ -283,19 +296,4 @@ function isHeld({ checkpoint, failure }: Task): boolean {
 async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
   await Promise.allSettled(promises);
   return await Promise.all(promises);
-}
-
-function categoriesOf(tasks: readonly Task[]): readonly string[] {
-  return [...new Set(tasks.flatMap(({ categories }) => [...categories]))].sort();
-}
-
-/**
- * What of a page comes before the place where others stand already, and reaches to there if nothing else does; undefined where there
- * is nothing to do.
- */
-function batchOf({ events, through, isEnd }: Page, next: Group | undefined): Batch | undefined {
-  const last = events.at(-1);
-  const canJoin = next !== undefined && (next.place < through || (isEnd && next.place > through));
-  if (canJoin) return { events: events.filter(({ place }) => place <= next.place), through: next.place, mark: next.mark };
-  return last && { events, through, mark: markOf(last.event) };
 }

@@ -5,9 +5,10 @@ import type { LogEvent } from '../log/entry.ts';
 import { type Marked, markOf } from '../log/mark.ts';
 import { type Position, splitPosition } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
+import { markBuilt } from '../redis/control-scripts.ts';
 import { commit, type DocumentWrite } from '../redis/scripts.ts';
 import { type CachedDocument, type Documents, LocalDocuments, projectionLimits, Unstorable } from './documents.ts';
-import { type Checkpoint, checkpointText } from './lease.ts';
+import { type Checkpoint, checkpointText, type LeaseTerms } from './lease.ts';
 import { ScatteredDocuments } from './scattered-documents.ts';
 import { show } from '../show.ts';
 import { type Batch, LeaseLost, type Task } from './task.ts';
@@ -30,6 +31,7 @@ export class ProjectionTask implements Task {
   readonly categories: ReadonlySet<string>;
   checkpoint: Checkpoint | undefined;
   lastKnown: Checkpoint | undefined;
+  terms: LeaseTerms | undefined;
   /** Why it stands still, if it does. */
   failure: unknown;
 
@@ -52,7 +54,9 @@ export class ProjectionTask implements Task {
     this.reads = projection.categories.join(',');
     this.categories = new Set(projection.categories);
     const isLocal = projection.isKeyedByStream || connection.keys.partitions === 1;
-    this.#documents = isLocal ? new LocalDocuments(connection, projection, partition) : new ScatteredDocuments(connection, projection, partition);
+    this.#documents = isLocal
+      ? new LocalDocuments(connection, projection, partition)
+      : new ScatteredDocuments(connection, projection, partition, this);
   }
 
   get standing(): Checkpoint | undefined {
@@ -61,6 +65,14 @@ export class ProjectionTask implements Task {
 
   async prepare(): Promise<void> {
     // Documents are loaded with the events that they are for.
+  }
+
+  /** What is stored is whole from then on, if it was not before: reads may rely on it. */
+  async reachedEnd(): Promise<void> {
+    const { terms } = this;
+    if (!terms || terms.isBuilt) return;
+    await this.settle();
+    if (await markBuilt(this.#connection.port, this.checkpointKey, terms.generation)) this.terms = { ...terms, isBuilt: true };
   }
 
   whenReady(): undefined {
@@ -225,6 +237,6 @@ const SIZE_OF_CHANGE = 100;
 function aheadError({ name, checkpointKey }: ProjectionTask, { place }: Checkpoint, document: CachedDocument): LogLostError {
   return new LogLostError(
     `Document ${show(document.key)} of projection ${name} holds events up to ${checkpointText(document.place)}, and the checkpoint in ${checkpointKey} stands at ${checkpointText(place) || 'the beginning'}: ` +
-      'it was deleted, or is an older one. Nothing was folded, for events would have counted twice. Restore the checkpoint; or, to fold from the beginning, delete the documents too or raise the version of the projection.',
+      'it was deleted, or is an older one. Nothing was folded, for events would have counted twice. Restore the checkpoint; or fold it again from the beginning with ProcessorControl.rewind, or under a higher version.',
   );
 }

@@ -28,6 +28,8 @@ export interface Task extends Leased {
   prepare(): Promise<void>;
   /** Takes a batch that begins behind where it stands. What is under way then, `settle` waits for. */
   take(batch: Batch): Promise<void>;
+  /** Told, while the lease is held, that there was nothing behind what it has taken. */
+  reachedEnd?(): Promise<void>;
   /** Waits for the commit that is on its way. */
   settle(): Promise<void>;
   /** Ends what is under way and stores how far it came: the lease is about to be given back. */

@@ -149,7 +149,7 @@ export type LeaseReply =
       readonly isBuilt: boolean;
     }
   | { readonly status: 'other'; readonly remainingMs: number; readonly owner: string }
-  | { readonly status: 'changed'; readonly reads: string }
+  | { readonly status: 'changed'; readonly reads: string; readonly generation: string }
   | { readonly status: 'halted'; readonly why: string };
 
 export async function acquireLeases(
@@ -168,7 +168,7 @@ export async function acquireLeases(
 
 function leaseReply([status, ...rest]: [string, ...(string | number)[]]): LeaseReply {
   if (status === 'other') return { status, remainingMs: Number(rest[0]), owner: String(rest[1]) };
-  if (status === 'changed') return { status, reads: String(rest[0]) };
+  if (status === 'changed') return { status, reads: String(rest[0]), generation: String(rest[1]) };
   if (status === 'halted') return { status, why: String(rest[0]) };
   const [epoch, position, seen, event, wantedBy, generation, isBuilt] = rest;
   return {
@@ -237,40 +237,46 @@ export async function commit(port: RedisPort, commitment: Commit): Promise<{ com
 
 /** A document of a projection keyed across partitions, as it is to be stored, and what was read of it. */
 export interface ScatteredWrite {
-  readonly key: string;
+  readonly documentKey: string;
   readonly removedKey: string;
+  /** As the projection has it. */
+  readonly key: string;
   readonly revision: string;
   readonly removedFloor: string;
   readonly partition: number;
   readonly position: string;
   readonly isDeleted: boolean;
+  readonly generation: string;
   readonly fields: readonly string[];
   readonly removed: readonly string[];
 }
 
-/** Stores it; whether it still was as it had been read. */
-export async function commitDocument(port: RedisPort, write: ScatteredWrite): Promise<boolean> {
-  const { key, removedKey, revision, removedFloor, partition, position, isDeleted, fields, removed } = write;
+/** Stores it, unless it is no more as it had been read, or belongs to another generation of its projection. */
+export async function commitDocument(port: RedisPort, write: ScatteredWrite): Promise<'stored' | 'changed' | 'other-generation'> {
+  const { documentKey, removedKey, key, revision, removedFloor, partition, position, isDeleted, generation, fields, removed } = write;
   const args = [
     revision,
     removedFloor,
     String(partition),
     position,
     isDeleted ? '1' : '0',
+    generation,
+    key,
     String(fields.length / 2),
     String(removed.length),
     ...fields,
     ...removed,
   ];
-  return (await run(port, scripts.commitDocument, [key, removedKey], args)) === 1;
+  const reply = await run(port, scripts.commitDocument, [documentKey, removedKey], args);
+  return reply === 1 ? 'stored' : reply === 0 ? 'changed' : 'other-generation';
 }
 
 /** Removes what is left of a deleted document; whether it still was as it had been read. */
 export async function removeTombstone(
   port: RedisPort,
-  { documentKey, removedKey, revision }: { readonly documentKey: string; readonly removedKey: string; readonly revision: string },
+  { documentKey, removedKey, key, revision, generation }: Pick<ScatteredWrite, 'documentKey' | 'removedKey' | 'key' | 'revision' | 'generation'>,
 ): Promise<boolean> {
-  return (await run(port, scripts.removeTombstone, [documentKey, removedKey], [revision])) === 1;
+  return (await run(port, scripts.removeTombstone, [documentKey, removedKey], [revision, generation, key])) === 1;
 }
 
 /** Stores a decider's folded state whole; whether none that is later was there. */
