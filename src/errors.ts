@@ -261,3 +261,40 @@ export class ReactionFencedError extends MillraceError {
     );
   }
 }
+
+/** What is scheduled under an id cannot be read: something else wrote it, or it has another codec. */
+export class CorruptScheduleError extends MillraceError {
+  readonly code = 'corrupt-schedule';
+  readonly key: string;
+  readonly scheduledId: string;
+
+  constructor(key: string, scheduledId: string, found: string, options?: ErrorOptions) {
+    super(
+      `What is scheduled under ${show(scheduledId)} in ${key} cannot be read: expected a stream's name and its events, found ${show(found)}. ` +
+        `Look at it with HGET ${key} ${scheduledId}. If it does not belong there, remove it there and in the sorted set beside it (HDEL, ZREM).`,
+      options,
+    );
+    this.key = key;
+    this.scheduledId = scheduledId;
+  }
+}
+
+/** Events that are due could not be appended. They stay and are tried again; later ones of their stream wait behind them. */
+export class DeliveryFailedError extends MillraceError {
+  readonly code = 'delivery-failed';
+  /** Of what is scheduled; give it to `cancelScheduled` to give up. */
+  readonly scheduledId: string;
+  /** '' where it cannot be read. */
+  readonly streamName: string;
+
+  constructor({ scheduledId, streamName }: { readonly scheduledId: string; readonly streamName: string }, retryMs: number, options: ErrorOptions) {
+    const { cause } = options;
+    super(
+      `The events scheduled as ${scheduledId}${streamName && ` for stream ${show(streamName)}`} could not be delivered: ${reasonIn(cause)} ` +
+        `They are tried again in ${retryMs / 1_000} s; later ones of that stream wait behind them. Mend what is wrong, or give them up with cancelScheduled.`,
+      options,
+    );
+    this.scheduledId = scheduledId;
+    this.streamName = streamName;
+  }
+}

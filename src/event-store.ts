@@ -13,6 +13,16 @@ import {
   type ExpectedVersion,
   type StreamAppend,
 } from './log/append.ts';
+import type { ScheduledAppend } from './log/prepare-schedule.ts';
+import {
+  cancelScheduled,
+  type ReadScheduledOptions,
+  readScheduled,
+  schedule,
+  type ScheduledEvents,
+  type ScheduleOptions,
+  type ScheduleResult,
+} from './log/schedule.ts';
 import { type ReadOptions, type ReadStreamOptions, readLog, readStream, type SubscribeOptions, subscribeLog } from './log/read.ts';
 import type { EventReader } from './log/reader.ts';
 import { connectionOf, shareConnection } from './redis/connection.ts';
@@ -26,6 +36,16 @@ export type StreamAppends<Events extends readonly AnyEvent[]> = {
     readonly events: NoInfer<Events[Index]> | readonly NoInfer<Events[Index]>[];
     /** Default 'any'. */
     readonly expectedVersion?: ExpectedVersion;
+  };
+};
+
+/** What `appendAll` schedules along: for each stream events of its own category. */
+export type ScheduledAppends<Events extends readonly AnyEvent[]> = {
+  readonly [Index in keyof Events]: {
+    readonly stream: StreamName<Events[Index]>;
+    readonly events: NoInfer<Events[Index]> | readonly NoInfer<Events[Index]>[];
+    /** Not before this time by the server's clock: a Date, or milliseconds since 1970. What is past already is delivered at once. */
+    readonly deliverAt: Date | number;
   };
 };
 
@@ -72,14 +92,47 @@ export class EventStore {
   }
 
   /**
-   * Appends to several streams of one partition, all or nothing; streams with the same id always share one.
+   * Appends to several streams of one partition, all or nothing; streams with the same id always share one. With `schedule` it schedules
+   * events too, if and only if it appends.
    * @throws as `append`.
    */
-  async appendAll<const Events extends readonly AnyEvent[]>(
+  async appendAll<const Events extends readonly AnyEvent[], const Later extends readonly AnyEvent[] = readonly []>(
     appends: StreamAppends<Events>,
-    options: AppendAllOptions = {},
+    options: Omit<AppendAllOptions, 'schedule'> & { readonly schedule?: ScheduledAppends<Later> } = {},
   ): Promise<AppendAllResult> {
-    return await appendAll(connectionOf(this), appends as readonly StreamAppend[], options);
+    const { schedule: later = [], ...rest } = options;
+    return await appendAll(connectionOf(this), appends as readonly StreamAppend[], { ...rest, schedule: later as readonly ScheduledAppend[] });
+  }
+
+  /**
+   * Appends events of a stream later: not before `deliverAt`, by a StreamProcessor that runs then, in one append, at most once, whatever
+   * version the stream has by then. They are recorded when they are delivered.
+   * @throws InvalidInputError for an event, name, time or size that cannot be.
+   * @throws IdempotencyKeyReusedError when the key came before with other events.
+   * @throws OutcomeUnknownError, ServerRefusedError, ConnectionFailedError as `append`.
+   */
+  async schedule<E extends AnyEvent>(
+    stream: StreamName<E>,
+    events: NoInfer<E> | readonly NoInfer<E>[],
+    options: ScheduleOptions,
+  ): Promise<ScheduleResult> {
+    return await schedule(connectionOf(this), { stream, events }, options);
+  }
+
+  /**
+   * Gives up what was scheduled; whether it was still there. Where it was not, it was delivered or cancelled before: never both.
+   * @throws InvalidInputError for what is no id of this store; OutcomeUnknownError, ServerRefusedError, ConnectionFailedError as `append`.
+   */
+  async cancelScheduled(id: string): Promise<boolean> {
+    return await cancelScheduled(connectionOf(this), id);
+  }
+
+  /**
+   * What is scheduled, in the order of due time, in bounded pages. What is scheduled, cancelled or delivered meanwhile may show or not.
+   * @throws CorruptScheduleError where something else wrote there.
+   */
+  readScheduled(options: ReadScheduledOptions = {}): AsyncGenerator<ScheduledEvents, void, undefined> {
+    return readScheduled(connectionOf(this), options);
   }
 
   /** The events of one stream. */

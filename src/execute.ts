@@ -15,7 +15,7 @@ import { type FoldedState, foldEvents, type LoadedState, loadState, maybeStoreSt
 import { type Token, tokenOf } from './token.ts';
 
 /** Options of `execute`. */
-export interface ExecuteOptions extends AppendAllOptions {
+export interface ExecuteOptions extends Omit<AppendAllOptions, 'schedule'> {
   /** How often it decides, at most, while others append to the same stream. Then the last conflict is thrown. Default 100. */
   readonly attempts?: number;
 }

@@ -1,5 +1,5 @@
 // The table of contents: everything public, in the order in which a newcomer meets it.
-export { EventStore, type StreamAppends } from './event-store.ts';
+export { EventStore, type ScheduledAppends, type StreamAppends } from './event-store.ts';
 export { type AnyEvent, type Event, type EventMetadata, type RecordedEvent, type StreamName, streamName } from './event.ts';
 export { type AnyCategory, type Category, category, type EventOf } from './fold/category.ts';
 export type { Decider, DeciderDefinition, DeciderSnapshot } from './fold/decider.ts';
@@ -20,6 +20,8 @@ export {
   type ExpectedVersion,
   type Guard,
 } from './log/append.ts';
+export type { ScheduledAppend } from './log/prepare-schedule.ts';
+export type { ReadScheduledOptions, ScheduledEvents, ScheduleOptions, ScheduleResult } from './log/schedule.ts';
 export { appendLimits } from './log/encode-event.ts';
 export type { ExecuteOptions, ExecuteResult } from './execute.ts';
 export type { ReadFrom, ReadOptions, ReadStreamOptions, SubscribeOptions } from './log/read.ts';
@@ -33,6 +35,8 @@ export {
   ConnectionFailedError,
   CorruptDocumentError,
   CorruptEntryError,
+  CorruptScheduleError,
+  DeliveryFailedError,
   DocumentTooLargeError,
   IdempotencyKeyReusedError,
   InvalidInputError,

@@ -34,6 +34,8 @@ export interface AppendResult {
 /** What `appendAll` reached; the versions in the order of its streams. */
 export interface AppendAllResult extends Omit<AppendResult, 'streamVersion'> {
   readonly streamVersions: readonly number[];
+  /** The ids of what was scheduled along, in its order. */
+  readonly scheduledIds: readonly string[];
 }
 
 /** An append of some streams, ready to be sent, with what its conflicts need to be told. */
@@ -47,6 +49,7 @@ export interface Request {
     readonly eventIds: readonly (string | undefined)[];
   }[];
   readonly guards: readonly Guard[];
+  readonly scheduledIds: readonly string[];
   /** What it means when a mark was not as expected. */
   readonly fenced?: (() => Error) | undefined;
 }
@@ -56,7 +59,11 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
   switch (outcome.kind) {
     case 'appended':
     case 'repeated':
-      return resultOf(connection, request, outcome.versions, { lastPlace: outcome.lastPlace, isRepeated: outcome.kind === 'repeated' });
+      return resultOf(connection, request, outcome.versions, {
+        lastPlace: outcome.lastPlace,
+        isRepeated: outcome.kind === 'repeated',
+        scheduledIds: outcome.scheduledIds ?? request.scheduledIds,
+      });
     case 'conflict':
       return settleConflict(connection, request, outcome);
     case 'guard-conflict': {
@@ -78,7 +85,7 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
   }
 }
 
-function failedError(message: string): MillraceError {
+export function failedError(message: string): MillraceError {
   const [reason = 'ERR'] = /^[A-Z]+(?= )/.exec(message) ?? [];
   return new ServerRefusedError(
     reason,
@@ -88,7 +95,7 @@ function failedError(message: string): MillraceError {
 
 type Conflict = WriteOutcome & { readonly kind: 'conflict' };
 
-/** A conflict with events that have the caller's own ids is this very append, made before. */
+/** A conflict with events that have the caller's own ids is this very append, made before; but what it scheduled then cannot be told. */
 function settleConflict(connection: Connection, request: Request, conflict: Conflict): AppendAllResult | Promise<AppendAllResult> {
   const asked = request.streams[conflict.stream];
   if (!asked) throw failedError('conflict on an unknown stream');
@@ -96,7 +103,7 @@ function settleConflict(connection: Connection, request: Request, conflict: Conf
   const missed = conflict.missed.map((entry: RawEntry) => decodeEntry(connection, { partition: request.partition, category }, entry));
   const { eventIds } = asked;
   const mayBeRepeated =
-    request.streams.length === 1 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
+    request.streams.length === 1 && request.scheduledIds.length === 0 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
   const last = mayBeRepeated ? missed[eventIds.length - 1] : undefined;
   if (last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
   const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
@@ -130,7 +137,8 @@ function resultOf(
   { storeId }: Connection,
   { partition }: Request,
   streamVersions: readonly number[],
-  { lastPlace, isRepeated }: { readonly lastPlace: number; readonly isRepeated: boolean },
+  { lastPlace, isRepeated, scheduledIds = [] }: { readonly lastPlace: number; readonly isRepeated: boolean; readonly scheduledIds?: readonly string[] },
 ): AppendAllResult {
-  return { streamVersions, position: positionOf(partition, lastPlace), token: tokenOf(storeId, new Map([[partition, lastPlace]])), isRepeated };
+  const token = tokenOf(storeId, new Map([[partition, lastPlace]]));
+  return { streamVersions, position: positionOf(partition, lastPlace), token, isRepeated, scheduledIds };
 }

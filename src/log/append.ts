@@ -8,7 +8,8 @@ import { type Connection, connectionOf } from '../redis/connection.ts';
 import { show } from '../show.ts';
 import { tokenAt } from '../token.ts';
 import { type AppendAllResult, type AppendResult, type ExpectedVersion, type Guard, type Request, settle } from './append-outcome.ts';
-import { appendLimits, bytesUpTo, prepareEvent } from './encode-event.ts';
+import { appendLimits, bytesUpTo, prepareEvent, prepareEvents, tooMuch } from './encode-event.ts';
+import { type PreparedLater, prepareSchedule, type ScheduledAppend } from './prepare-schedule.ts';
 
 export type { AppendAllResult, AppendResult, ExpectedVersion, Guard };
 
@@ -35,7 +36,10 @@ export interface StreamAppend<E extends AnyEvent = AnyEvent> {
 }
 
 /** Options of `appendAll`. */
-export type AppendAllOptions = Omit<AppendOptions, 'expectedVersion'>;
+export interface AppendAllOptions extends Omit<AppendOptions, 'expectedVersion'> {
+  /** Events for later, of streams of the same partition: scheduled if and only if the append is made. */
+  readonly schedule?: readonly ScheduledAppend[];
+}
 
 const IDEMPOTENCY_TTL_MS = 3_600_000;
 
@@ -85,12 +89,13 @@ function loneResult(
   return { streamVersion: versions[0] ?? 0, position, token: tokenAt(storeId, position), isRepeated: false };
 }
 
-function onlyResult({ streamVersions, ...result }: AppendAllResult): AppendResult {
-  return { streamVersion: streamVersions[0] ?? 0, ...result };
+function onlyResult({ streamVersions, position, token, isRepeated }: AppendAllResult): AppendResult {
+  return { streamVersion: streamVersions[0] ?? 0, position, token, isRepeated };
 }
 
 /** Appends to several streams of one partition, all or nothing. */
 export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Promise<AppendAllResult> {
+  if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
   const request = prepare(connection, parts, options);
   return settle(connection, request, await connection.writer.append(request.partition, request.append));
 }
@@ -117,13 +122,16 @@ export const DIGEST_OF_ONCE = 'once';
 
 /** Checks and encodes an append. Throws InvalidInputError or PartitionMismatchError; nothing was sent then. */
 export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
-  const { guards = [], idempotencyKey, metadata } = options;
-  if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
-  if (parts.length + guards.length > appendLimits.streamsOfAnAppend)
-    throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', parts.length + guards.length);
+  const { guards = [], idempotencyKey, metadata, schedule = [] } = options;
+  const count = parts.length + guards.length + schedule.length;
+  if (count > appendLimits.streamsOfAnAppend) throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', count);
   const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
-  const bytes = checkSize(streams);
-  const partition = commonPartition(connection, [...streams.map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)]);
+  const later = prepareSchedule(connection, schedule, metadata);
+  const bytes = checkSize([...streams, ...later]);
+  const partition = commonPartition(connection, [
+    ...[...streams, ...later].map(({ streamName }) => streamName),
+    ...guards.map(({ stream }) => stream),
+  ]);
   const asked = parts.map(({ expectedVersion = 'any' }, index) => ({
     streamName: streams[index]?.streamName ?? '',
     expected: expectedVersion,
@@ -131,26 +139,28 @@ export function prepare(connection: Connection, parts: readonly StreamAppend[], 
   }));
   const only = streams.length === 1 ? streams[0] : undefined;
   const event = only?.events.length === 1 ? only.events[0] : undefined;
-  const isPlain = only && event?.extras.length === 0 && guards.length === 0 && idempotencyKey === undefined && options.once === undefined;
+  const isPlain = only && event?.extras.length === 0 && count === 1 && idempotencyKey === undefined && options.once === undefined;
   const prepared: PreparedAppend = isPlain
     ? { kind: 'plain', category: only.category, streamName: only.streamName, expected: only.expected, type: event.type, data: event.data, bytes }
-    : prepareMulti(connection, { partition, streams, bytes, options });
-  return { partition, append: prepared, idempotencyKey, streams: asked, guards, fenced: options.once?.fenced };
+    : prepareMulti(connection, { partition, streams, later, bytes, options });
+  const scheduledIds = later.map(({ entry }) => entry.id);
+  return { partition, append: prepared, idempotencyKey, streams: asked, guards, scheduledIds, fenced: options.once?.fenced };
 }
 
 interface MultiParts {
   readonly partition: number;
   readonly streams: readonly PreparedStream[];
+  readonly later: readonly PreparedLater[];
   readonly bytes: number;
   readonly options: PrepareOptions;
 }
 
-function prepareMulti({ keys }: Connection, { partition, streams, bytes, options }: MultiParts): MultiAppend {
+function prepareMulti({ keys }: Connection, { partition, streams, later, bytes, options }: MultiParts): MultiAppend {
   const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest, once } = options;
   const resultAt = (): PreparedResult | undefined => {
     if (once) return { ...once.result(partition), digest: DIGEST_OF_ONCE };
     if (idempotencyKey === undefined) return undefined;
-    return { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams), ttlMs: idempotencyTtlMs };
+    return { key: keys.result(partition, idempotencyKey), digest: digest ?? digestOf(streams, later), ttlMs: idempotencyTtlMs };
   };
   const names = streams.map(({ streamName }) => streamName);
   if (new Set(names).size < names.length) throw new InvalidInputError('streams of an append', 'each stream once', names);
@@ -161,6 +171,7 @@ function prepareMulti({ keys }: Connection, { partition, streams, bytes, options
     guards: guards.map(({ stream, expectedVersion }) => ({ streamName: stream, expected: expectedText(expectedVersion) })),
     marks: once?.marks(partition) ?? [],
     result: resultAt(),
+    scheduled: later.map(({ entry }) => entry),
     bytes,
   };
 }
@@ -177,30 +188,22 @@ function prepareStream(
   { metadata, mayBeEmpty }: { metadata: EventMetadata | undefined; mayBeEmpty: boolean },
 ): PreparedStream {
   const { category } = splitStreamName(part.stream);
-  const events = Array.isArray(part.events) ? (part.events as readonly AnyEvent[]) : [part.events as AnyEvent];
-  if (events.length === 0 && !mayBeEmpty) throw new InvalidInputError('events', 'at least one event', events);
-  // Before they are encoded: a million of them would take their time.
-  if (events.length > appendLimits.eventsOfAnAppend) throw tooMuch(appendLimits.eventsOfAnAppend, 'events at once', events.length);
   const { expectedVersion = 'any' } = part;
   return {
     category,
     streamName: part.stream,
     expected: expectedText(expectedVersion),
-    events: events.map((event) => prepareEvent(connection, event, metadata)),
+    events: prepareEvents(connection, part.events, metadata, { mayBeEmpty }),
   };
 }
 
-function checkSize(streams: readonly PreparedStream[]): number {
+function checkSize(streams: readonly { readonly events: readonly PreparedEvent[] }[]): number {
   const { eventsOfAnAppend, bytesOfAnAppend } = appendLimits;
   const events = streams.length === 1 ? (streams[0]?.events ?? []) : streams.flatMap((stream) => stream.events);
   const bytes = bytesUpTo(bytesOfAnAppend, events);
   if (events.length > eventsOfAnAppend) throw tooMuch(eventsOfAnAppend, 'events at once', events.length);
   if (bytes > bytesOfAnAppend) throw tooMuch(bytesOfAnAppend, 'bytes at once', bytes);
   return bytes;
-}
-
-function tooMuch(most: number, what: string, found: number): InvalidInputError {
-  return new InvalidInputError('append', `at most ${most} ${what}; make several appends of it`, found);
 }
 
 /** An expected version as the append script reads it. Throws InvalidInputError for what is none. */
@@ -229,9 +232,13 @@ function commonPartition({ keys }: Connection, names: readonly string[]): number
   );
 }
 
-function digestOf(streams: readonly PreparedStream[]): string {
-  const asked = streams.map(({ streamName, events }) => [streamName, events.map(({ type, data, extras }) => [type, data, extras])]);
-  return digestOfText(JSON.stringify(asked));
+// Not by when something is due: a request that comes again reckons it from another time, and gets what was scheduled first.
+function digestOf(streams: readonly PreparedStream[], later: readonly PreparedLater[]): string {
+  const textOf = ({ streamName, events }: PreparedStream | PreparedLater): unknown => [
+    streamName,
+    events.map(({ type, data, extras }) => [type, data, extras]),
+  ];
+  return digestOfText(JSON.stringify(later.length === 0 ? streams.map(textOf) : [streams.map(textOf), later.map(textOf)]));
 }
 
 /** What a request is recognised by when it comes again. */

@@ -40,6 +40,25 @@ export function prepareEvent({ codec }: Connection, event: AnyEvent, shared: Eve
   return prepared;
 }
 
+/** Checks and encodes what is one event or several. Throws InvalidInputError. */
+export function prepareEvents(
+  connection: Connection,
+  given: AnyEvent | readonly AnyEvent[],
+  shared: EventMetadata | undefined,
+  { mayBeEmpty = false }: { readonly mayBeEmpty?: boolean } = {},
+): readonly PreparedEvent[] {
+  const events = Array.isArray(given) ? (given as readonly AnyEvent[]) : [given as AnyEvent];
+  if (events.length === 0 && !mayBeEmpty) throw new InvalidInputError('events', 'at least one event', events);
+  // Before they are encoded: a million of them would take their time.
+  if (events.length > appendLimits.eventsOfAnAppend) throw tooMuch(appendLimits.eventsOfAnAppend, 'events at once', events.length);
+  return events.map((event) => prepareEvent(connection, event, shared));
+}
+
+/** What an append holds too much of. */
+export function tooMuch(most: number, what: string, found: number): InvalidInputError {
+  return new InvalidInputError('append', `at most ${most} ${what}; make several appends of it`, found);
+}
+
 function assertEventSize(event: PreparedEvent): void {
   const { eventBytes } = appendLimits;
   const bytes = bytesUpTo(eventBytes, [event]);

@@ -12,6 +12,7 @@ import { hasReached } from '../snapshot/reached.ts';
 import { PartitionLoop } from './partition-loop.ts';
 import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
 import { ProjectionTask } from './projection-task.ts';
+import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from './share.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
 import { InWords } from '../show.ts';
@@ -21,6 +22,11 @@ import { waitAtMost } from './wait-at-most.ts';
 export interface StreamProcessorOptions {
   readonly projections?: readonly AnyProjection[];
   readonly sources?: readonly Source[];
+  /**
+   * Whether it appends scheduled events when they are due, beside other processors that do. Default true: where no processor does, they
+   * stay scheduled.
+   */
+  readonly deliverScheduled?: boolean;
   /**
    * How long another process waits, at most, before it takes over from one that died, in milliseconds. Default 4,000. A process that
    * stops gives its work back at once; one that is paused longer than this can store nothing any more.
@@ -69,6 +75,7 @@ export class StreamProcessor {
   readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
   #loops: PartitionLoop[] = [];
   #sourceLoops: SourceLoop[] = [];
+  #scheduleLoops: ScheduleLoops | undefined;
   #isStarted = false;
   /** Calls of runUntilCaughtUp under way: a failure reaches their callers. */
   #waiting = 0;
@@ -123,6 +130,10 @@ export class StreamProcessor {
     );
     if (this.#tasks.length > 0) for (const loop of this.#loops) loop.start();
     for (const loop of this.#sourceLoops) loop.start();
+    if (!this.#delivers()) return;
+    const onFailure = (partition: number, error: unknown): void => this.#tell('failed', { partition, error });
+    this.#scheduleLoops = new ScheduleLoops(this.#connection, { owner, leaseMs, onFailure });
+    this.#scheduleLoops.start();
   }
 
   /**
@@ -138,6 +149,7 @@ export class StreamProcessor {
       const ends = await this.#waitThrough(signal, () => this.#endsOfSources());
       this.start();
       await this.#until(signal, () => this.#hasImported(ends));
+      if (this.#delivers()) await this.#waitThrough(signal, () => deliverDue(this.#connection));
       const heads = await this.#waitThrough(signal, () => Promise.all(this.#partitions().map((partition) => readHead(this.#connection, partition))));
       await this.#until(signal, () => this.#haveReached(heads));
     } finally {
@@ -151,7 +163,7 @@ export class StreamProcessor {
    * answer it resolves after the store's `timeoutMs` all the same: leases run out, and what was not stored is folded by the next owner.
    */
   async stop(): Promise<void> {
-    const loops = [...this.#loops, ...this.#sourceLoops];
+    const loops = [...this.#loops, ...this.#sourceLoops, ...(this.#scheduleLoops ? [this.#scheduleLoops] : [])];
     this.#stopped ??= waitAtMost(this.#connection.timeoutMs, Promise.all(loops.map((loop) => loop.stop())));
     await this.#stopped;
   }
@@ -185,6 +197,10 @@ export class StreamProcessor {
   // What is folded on read needs no processor.
   #projections(): readonly AnyProjection[] {
     return (this.#options.projections ?? []).filter(({ consistency }) => consistency === 'async');
+  }
+
+  #delivers(): boolean {
+    return this.#options.deliverScheduled ?? true;
   }
 
   #partitions(): readonly number[] {

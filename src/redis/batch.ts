@@ -66,7 +66,14 @@ export type PreparedAppend = PlainAppend | MultiAppend;
 
 /** What came of one append. Places are packed positions; `lastPlace` is that of its last event. */
 export type WriteOutcome =
-  | { readonly kind: 'appended' | 'repeated'; readonly versions: readonly number[]; readonly lastPlace: number; readonly events: number }
+  | {
+      readonly kind: 'appended' | 'repeated';
+      readonly versions: readonly number[];
+      readonly lastPlace: number;
+      readonly events: number;
+      /** What the first one scheduled, where it is repeated. */
+      readonly scheduledIds?: readonly string[];
+    }
   | { readonly kind: 'conflict'; readonly stream: number; readonly actual: number; readonly missed: readonly RawEntry[] }
   | { readonly kind: 'guard-conflict'; readonly guard: number; readonly actual: number }
   | { readonly kind: 'mark-conflict'; readonly mark: number; readonly actual: string }
@@ -279,8 +286,10 @@ function otherOutcome(what: string): WriteOutcome {
   }
 }
 
-/** The first result of a request, as the append script stored it: versions, last place, number of events. */
+/** The first result of a request, as the append script stored it: versions, first place, number of events, ids of what it scheduled. */
 export function repeatedOutcome(result: string): WriteOutcome & { readonly kind: 'appended' | 'repeated' } {
-  const [versions = '', first = '', events = ''] = result.split(':');
-  return { kind: 'repeated', versions: numbersOf(versions), lastPlace: Number(first) + Number(events) - 1, events: Number(events) };
+  const [versions = '', first = '', events = '', ids] = result.split(':');
+  const lastPlace = Number(first) + Number(events) - 1;
+  const scheduledIds = ids === undefined ? [] : ids.split(',');
+  return { kind: 'repeated', versions: numbersOf(versions), lastPlace, events: Number(events), scheduledIds };
 }

@@ -25,7 +25,7 @@
 --           i=v<version>,…   succeeded, with these versions of its streams      i=p<place>  its first event is here
 --           i=c<s>:<actual>:<index key>:<log key>:<expected>   conflict on its stream s (from 0)
 --           i=g<s>:<actual>  conflict on its guard s        i=m<s>:<actual>  its mark s is not as expected
---           i=r<result>      repeated: '<versions>:<first place>:<events>' as the first time
+--           i=r<result>      repeated: '<versions>:<first place>:<events>' as the first time, and ':<ids>' where it scheduled something
 --           i=k              the idempotency key came with another digest        i=e<message>  failed whole
 --       missed: for each c in order, the entries after the expected version, oldest first, at most 100
 local SLOTS, MISSED_MAX, EPOCH, PER_MS, LATE_MS = 16, 100, 1735689600000, 4096, 1000
@@ -311,6 +311,15 @@ local function multi_functions()
     end
   end
 
+  -- A request that comes again is told the ids of the first time.
+  local function scheduled_ids(multi)
+    local ids = {}
+    for _, entry in ipairs(multi.schedule) do
+      if entry.due ~= '-' then ids[#ids + 1] = entry.id end
+    end
+    return #ids > 0 and ':' .. table.concat(ids, ',') or ''
+  end
+
   local function keep_result(multi, result)
     if multi.field then return call('HSET', KEYS[multi.result], multi.field, multi.digest .. ' ' .. result) end
     call('SET', KEYS[multi.result], multi.digest .. ' ' .. result, 'PX', multi.ttl)
@@ -348,7 +357,7 @@ local function multi_functions()
     end
     write_along(multi)
     local told = table.concat(versions, ',')
-    if multi.result > 0 then keep_result(multi, told .. ':' .. format('%.0f', place - events) .. ':' .. events) end
+    if multi.result > 0 then keep_result(multi, told .. ':' .. format('%.0f', place - events) .. ':' .. events .. scheduled_ids(multi)) end
     except('v' .. told)
     -- Told so that with the number of events it gives the last one's place, also where somebody else's entry stood between them.
     if not starts_at then return end
