@@ -86,6 +86,41 @@ export class OutcomeUnknownError extends MillraceError {
   }
 }
 
+/** What an append wrote that was not confirmed, as its result would have told. */
+export interface UnconfirmedResult {
+  /** Of each stream, in the order in which they were given. */
+  readonly streamVersions: readonly number[];
+  readonly position: string;
+  /** Whether it is the first result of a request that came again. */
+  readonly isRepeated: boolean;
+}
+
+/** It is written, but fewer disks or replicas confirmed it in time than the store's `durability` asks for. */
+export class UnconfirmedError extends MillraceError {
+  readonly code = 'unconfirmed';
+  readonly result: UnconfirmedResult;
+  /** How many were to confirm it: replicas, or the one disk. */
+  readonly asked: number;
+  /** How many did. */
+  readonly confirmed: number;
+
+  constructor(
+    { streamVersions, position, isRepeated }: UnconfirmedResult,
+    shortfall: { isOnDisk: boolean; asked: number; confirmed: number; why: string },
+  ) {
+    const { isOnDisk, asked, confirmed, why } = shortfall;
+    const replicas = asked === 1 ? 'replica' : 'replicas';
+    super(
+      `Written, but not confirmed: the log holds it, up to position ${position}, and ${confirmed} of ${asked} ${isOnDisk ? 'disks' : replicas} confirmed it: ${why}. ` +
+        `${isOnDisk ? 'A crash of the machine' : 'A failover'} may still lose it. Repeat it with the same idempotencyKey, or the same expectedVersion and event ids: ` +
+        'that writes nothing twice, and waits again. Without those do not append it again; read the stream later.',
+    );
+    this.result = { streamVersions, position, isRepeated };
+    this.asked = asked;
+    this.confirmed = confirmed;
+  }
+}
+
 /** The same idempotency key came with another request. */
 export class IdempotencyKeyReusedError extends MillraceError {
   readonly code = 'idempotency-key-reused';

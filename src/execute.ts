@@ -5,12 +5,13 @@ import { IdempotencyKeyReusedError, InvalidInputError, VersionConflictError } fr
 import type { AnyEvent, RecordedEvent } from './event.ts';
 import type { Decider } from './fold/decider.ts';
 import { type AppendAllOptions, DIGEST_OF_ONCE, digestOfText, type Once, prepare } from './log/append.ts';
-import { settle } from './log/append-outcome.ts';
+import { confirmFirst, settle } from './log/append-outcome.ts';
 import { decodeAll, type StreamKeys, streamKeys } from './log/fold-stream.ts';
 import { type Position, positionOf, splitPosition } from './position.ts';
 import { repeatedOutcome } from './redis/batch.ts';
 import type { Connection } from './redis/connection.ts';
 import { readStreams, type ResultAt } from './redis/scripts.ts';
+import type { Witness } from './redis/writer.ts';
 import { type FoldedState, foldEvents, type LoadedState, loadState, maybeStoreState } from './snapshot/decider-state.ts';
 import { type Token, tokenOf } from './token.ts';
 
@@ -192,11 +193,21 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   /** The first result of a command that came before, with the events that it had. Throws IdempotencyKeyReusedError where it was another one. */
-  #repeatedByKey(command: Command, loaded: FoldedState<State>, stored: string): Promise<Executed<E, State>> {
+  async #repeatedByKey(command: Command, loaded: FoldedState<State>, stored: string): Promise<Executed<E, State>> {
     const space = stored.indexOf(' ');
     if (stored.slice(0, space) !== this.#digestOf(command)) throw new IdempotencyKeyReusedError(this.#options.idempotencyKey ?? '');
     const { versions, events } = repeatedOutcome(stored.slice(space + 1));
-    return this.#repeated(loaded, { version: versions[0] ?? 0, count: events });
+    const repeated = await this.#repeated(loaded, { version: versions[0] ?? 0, count: events });
+    await this.#confirmStored(repeated.result, stored);
+    return repeated;
+  }
+
+  /** The stored result was read past the writer, and whoever wrote it may not have seen it confirmed. */
+  async #confirmStored({ streamVersion, position }: ExecuteResult<E, State>, stored: string): Promise<void> {
+    const { key, field } = this.#resultAt() as ResultAt;
+    const args: Witness['args'] = field === undefined ? ['GET', key] : ['HGET', key, field];
+    const result = { streamVersions: [streamVersion], position: position ?? '', isRepeated: true };
+    await confirmFirst(this.#connection, this.stream.partition, result, { args, reply: stored });
   }
 
   async #repeated(loaded: FoldedState<State>, first: { readonly version: number; readonly count: number }): Promise<Executed<E, State>> {

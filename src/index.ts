@@ -29,7 +29,8 @@ export type { EventReader } from './log/reader.ts';
 export { comparePositions, type Position, parsePosition } from './position.ts';
 export { type Cursor, joinTokens, type Token } from './token.ts';
 export { type Codec, jsonCodec } from './codec.ts';
-export type { ClientOptions, StoreOptions } from './redis/open.ts';
+export type { ClientOptions, ClusterOptions, SentinelOptions, StoreOptions } from './redis/open.ts';
+export type { Durability } from './redis/durability.ts';
 export type { RedisClient } from './redis/client.ts';
 export {
   ConnectionFailedError,
@@ -55,6 +56,8 @@ export {
   UnsuitableServerError,
   VersionConflictError,
 } from './errors.ts';
+  UnconfirmedError,
+  type UnconfirmedResult,
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
 export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';

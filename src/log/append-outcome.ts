@@ -1,13 +1,21 @@
 // What came of an append: its result, or the error that says why nothing was written.
-import { IdempotencyKeyReusedError, type MillraceError, ServerRefusedError, VersionConflictError } from '../errors.ts';
+import {
+  IdempotencyKeyReusedError,
+  type MillraceError,
+  ServerRefusedError,
+  UnconfirmedError,
+  type UnconfirmedResult,
+  VersionConflictError,
+} from '../errors.ts';
 import { type RecordedEvent, splitStreamName, type StreamName } from '../event.ts';
 import { type Position, positionOf } from '../position.ts';
 import type { PreparedAppend, WriteOutcome } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { MISSED_EVENTS_MAX, type RawEntry, readStreams } from '../redis/scripts.ts';
+import type { AppendOutcome, Shortfall, Witness } from '../redis/writer.ts';
 import { type Token, tokenOf } from '../token.ts';
-import { decodeEntry } from './entry.ts';
+import { decodeEntry, type LogEvent } from './entry.ts';
 import { decodeAll, streamKeys } from './fold-stream.ts';
 
 /** What a stream has to be at: a version (0 is an empty one), no events, at least one, or whatever it is. */
@@ -55,7 +63,7 @@ export interface Request {
 }
 
 /** The result of an append, or the error that its outcome is. */
-export function settle(connection: Connection, request: Request, outcome: WriteOutcome): AppendAllResult | Promise<AppendAllResult> {
+export function settle(connection: Connection, request: Request, outcome: AppendOutcome): AppendAllResult | Promise<AppendAllResult> {
   switch (outcome.kind) {
     case 'appended':
     case 'repeated':
@@ -82,7 +90,28 @@ export function settle(connection: Connection, request: Request, outcome: WriteO
       throw request.fenced?.() ?? failedError(`mark at ${outcome.actual}`);
     case 'failed':
       throw failedError(outcome.message);
+    case 'unconfirmed':
+      return fellShort(settle(connection, request, outcome.outcome), outcome.shortfall);
   }
+}
+
+/** Throws UnconfirmedError: what was written is told with it. */
+async function fellShort(written: AppendAllResult | Promise<AppendAllResult>, shortfall: Shortfall): Promise<never> {
+  throw unconfirmed(await written, shortfall);
+}
+
+/** The error for something that was written, and is less certain than the store's durability asks for. */
+export function unconfirmed(
+  { streamVersions, position, isRepeated }: UnconfirmedResult,
+  { durability, asked, confirmed, why }: Shortfall,
+): UnconfirmedError {
+  return new UnconfirmedError({ streamVersions, position, isRepeated }, { isOnDisk: durability === 'fsync', asked, confirmed, why });
+}
+
+/** Waits for a first result to be confirmed that an earlier append wrote, as that would have. Throws UnconfirmedError. */
+export async function confirmFirst(connection: Connection, partition: number, result: UnconfirmedResult, witness: Witness): Promise<void> {
+  const shortfall = await reading('confirm an earlier append', connection.writer.confirm(partition, witness));
+  if (shortfall) throw unconfirmed(result, shortfall);
 }
 
 export function failedError(message: string): MillraceError {
@@ -105,7 +134,7 @@ function settleConflict(connection: Connection, request: Request, conflict: Conf
   const mayBeRepeated =
     request.streams.length === 1 && request.scheduledIds.length === 0 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
   const last = mayBeRepeated ? missed[eventIds.length - 1] : undefined;
-  if (last) return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
+  if (last) return repeatedBy(connection, request, last);
   const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
   const error = new VersionConflictError({
     streamName: asked.streamName,
@@ -130,7 +159,15 @@ async function settleLongRepeat(connection: Connection, request: Request, confli
   const stored = decodeAll(connection, stream, part?.entries ?? []);
   const last = stored.at(-1);
   if (!last || !eventIds.every((id, index) => stored[index]?.event.id === id)) throw conflict;
-  return resultOf(connection, request, [last.event.streamVersion], { lastPlace: last.place, isRepeated: true });
+  return await repeatedBy(connection, request, last);
+}
+
+/** The result of the append whose last event this is. It may have been another process's, and is confirmed as if it were ours. */
+async function repeatedBy(connection: Connection, request: Request, { event, place }: LogEvent): Promise<AppendAllResult> {
+  const result = resultOf(connection, request, [event.streamVersion], { lastPlace: place, isRepeated: true });
+  const { indexKey } = streamKeys(connection, event.streamName);
+  await confirmFirst(connection, request.partition, result, { args: ['LINDEX', indexKey, String(event.streamVersion - 1)], reply: String(place) });
+  return result;
 }
 
 function resultOf(

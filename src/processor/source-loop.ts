@@ -217,7 +217,8 @@ export class SourceLoop {
       bytes,
     });
     if (outcome.kind === 'failed') throw new Error(outcome.message);
-    return outcome.kind === 'appended' ? next : undefined;
+    // Also where it was not confirmed: the mark moves with the events, so what is lost of one is lost of both, and imported again.
+    return outcome.kind === 'appended' || outcome.kind === 'unconfirmed' ? next : undefined;
   }
 
   async #sleep(ms: number): Promise<void> {

@@ -5,6 +5,8 @@ import { checkedCodec, type Codec, jsonCodec } from '../codec.ts';
 import { InvalidInputError, StoreClosedError, StoreMismatchError } from '../errors.ts';
 import { openPort, type RedisClient } from './client.ts';
 import type { Connection } from './connection.ts';
+import { checkedDurability, type Durability } from './durability.ts';
+import { checkDurable } from './durable-server.ts';
 import { assertNamespace, assertPartitions, Keys, settingsKey } from './keys.ts';
 import type { ConnectOptions, RedisPort } from './port.ts';
 import { publicError } from './public-error.ts';
@@ -31,6 +33,11 @@ export interface StoreOptions extends ConnectOptions {
   readonly codec?: Codec;
   /** How long the outcome of a write can be found out after its reply was lost, in milliseconds. Default 3,600,000 (1 h). */
   readonly writerTtlMs?: number;
+  /**
+   * What has to hold before an append resolves. `'server'`, the default: the server has run it. `'fsync'`: its disk has it; waited for up to
+   * `timeoutMs`. `{ replicas, timeoutMs }`: so many replicas have it in memory. One that is not confirmed in time rejects with UnconfirmedError.
+   */
+  readonly durability?: Durability;
 }
 
 /** A client of the caller's own, `@redis/client`, `redis` or `ioredis`. It is used, and never closed. */
@@ -49,12 +56,14 @@ export async function openConnection(target: string | ClientOptions, options: St
   checkOptions(target, given);
   const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
   const codec = checkedCodec(given.codec === undefined ? jsonCodec : given.codec);
-  const port = await openPort(typeof target === 'string' ? { ...options, url: target } : { client: target.client, timeoutMs });
+  const durability = checkedDurability(given.durability === undefined ? 'server' : given.durability);
+  const port = await openPort(portTarget(target, options, timeoutMs));
   try {
     await checkServer(port);
     const settings = await settingsOf(port, namespace, partitions);
     const keys = new Keys(namespace, settings.partitions);
-    const writer = new Writer(port, keys, { timeoutMs, recordTtlMs: writerTtlMs });
+    const waited = await checkDurable(port, keys, durability);
+    const writer = new Writer(port, keys, { timeoutMs, recordTtlMs: writerTtlMs, waited });
     const closing = new AbortController();
     setMaxListeners(0, closing.signal); // one for each reading
     const connection: Connection = { port, keys, storeId: settings.id, codec, writer, timeoutMs, closed: closing.signal };

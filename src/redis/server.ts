@@ -7,7 +7,11 @@ const VERSION_MIN = 7;
 
 /** Throws UnsuitableServerError for a server that is too old, a replica, or one that evicts keys. */
 export async function checkServer(port: RedisPort): Promise<void> {
-  const info = factsOf(String(await reading('look at the server with INFO', port.send(undefined, ['INFO']))));
+  const answers = await reading('look at the server with INFO', port.sendEach(['INFO']));
+  for (const answer of answers) checkFacts(factsOf(String(answer)), port.isCluster);
+}
+
+function checkFacts(info: ReadonlyMap<string, string>, isCluster: boolean): void {
   const version = info.get('redis_version') ?? 'unknown';
   if (!(Number.parseInt(version, 10) >= VERSION_MIN)) {
     throw new UnsuitableServerError(
@@ -28,7 +32,8 @@ export async function checkServer(port: RedisPort): Promise<void> {
   }
 }
 
-function factsOf(info: string): ReadonlyMap<string, string> {
+/** The facts of INFO by name. */
+export function factsOf(info: string): ReadonlyMap<string, string> {
   const lines = info.split(/\r?\n/).filter((line) => line.includes(':') && !line.startsWith('#'));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
 }

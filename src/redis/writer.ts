@@ -1,57 +1,49 @@
-// Sends appends to one store in batches, each batch exactly once whatever the connection does (group commit).
-import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
+// Sends appends to one store in batches, and tells each append what came of it (group commit).
 import { OutcomeUnknownError, StoreClosedError } from '../errors.ts';
-import { encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
+import type { PreparedAppend, WriteOutcome } from './batch.ts';
+import { BatchRunner, RECORD_TTL_MS, type RanBatch, type RunnerOptions } from './batch-runner.ts';
+import { Confirmer } from './confirmer.ts';
+import { askedFor, type Shortfall, type WaitedDurability } from './durability.ts';
+import type { Proof } from './durable-server.ts';
 import type { Keys } from './keys.ts';
-import { PortError, type RedisPort } from './port.ts';
-import { appendBatch, type BatchReply, MISSED_EVENTS_MAX, readStreams, registerWriter, settleBatch } from './scripts.ts';
-import { lostConnection, neverInTime, notRegistered, refusedError } from './write-failures.ts';
-
-/** How long Redis remembers a writer's last batches. A writer takes a new id after half of it. */
-const RECORD_TTL_MS = 3_600_000;
+import type { RedisPort, Reply } from './port.ts';
 
 /** Two batches on their way keep both Redis and this process busy. */
 const BATCHES_IN_FLIGHT = 2;
-
-/** How many batches the record remembers: none may be so far ahead of one without a reply that it takes its place there. */
-const RECORD_SLOTS = 16;
 
 /** Keeps Redis from being held by one batch for more than a few milliseconds. */
 const BATCH_APPENDS_MAX = 500;
 const BATCH_BYTES_MAX = 1_048_576;
 
-const PAUSE_BEFORE_RESEND_MS = 20;
+export type { Shortfall };
 
-interface Waiting {
-  readonly append: PreparedAppend;
-  readonly resolve: (outcome: WriteOutcome) => void;
-  readonly reject: (error: unknown) => void;
+export type SuccessOutcome = WriteOutcome & { readonly kind: 'appended' | 'repeated' };
+
+/** It is in the log, but less certainly than the store's durability asks for. */
+export interface UnconfirmedOutcome {
+  readonly kind: 'unconfirmed';
+  readonly outcome: SuccessOutcome;
+  readonly shortfall: Shortfall;
 }
 
-/** A writer's name in one partition, with the number of its next batch. */
-interface Identity {
-  readonly recordKey: string;
-  readonly expiresAt: number;
-  readonly registered: Promise<void>;
-  sequence: number;
-  /** The batches that have no reply yet. */
-  readonly pending: Set<number>;
+/** What came of one append, after whatever its store waits for. */
+export type AppendOutcome = WriteOutcome | UnconfirmedOutcome;
+
+/** What shows that something is still there: a command that reads it, its key second, and the reply that was seen before. */
+export interface Witness {
+  readonly args: readonly [command: string, key: string, ...rest: string[]];
+  readonly reply: Reply;
 }
 
-interface SentBatch {
-  readonly sequence: number;
-  readonly keys: readonly string[];
-  readonly args: readonly string[];
-  readonly deadline: number;
+export interface WriterOptions extends RunnerOptions {
+  /** What appends wait for beyond the server's answer. Default: nothing. */
+  readonly waited?: { readonly durability: WaitedDurability; readonly proof: Proof } | undefined;
 }
 
-export interface WriterOptions {
-  /** How long an append may wait for a connection, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Default 3,600,000 (1 h): how long the outcome of a batch can be found out after its reply was lost. */
-  readonly recordTtlMs?: number | undefined;
-}
+const ANOTHER_SERVER = 'another server seems to have taken over, and does not have it';
+
+/** Writes nothing, and so is confirmed together with everything that stands in front of it. */
+const NOTHING: PreparedAppend = { kind: 'multi', streams: [], guards: [], marks: [], result: undefined, bytes: 0 };
 
 /** The writer of an open store. Appends to one partition are run in the order of the calls, unless a connection is lost. */
 export class Writer {
@@ -67,7 +59,7 @@ export class Writer {
   }
 
   /** Appends; the outcome is a success, a conflict or the like. Rejects when it could not be run, or when that cannot be known. */
-  append(partition: number, append: PreparedAppend): Promise<WriteOutcome> {
+  append(partition: number, append: PreparedAppend): Promise<AppendOutcome> {
     let writer = this.#partitions.get(partition);
     if (!writer) {
       writer = new PartitionWriter(this.#port, this.#keys, partition, this.#options);
@@ -76,34 +68,60 @@ export class Writer {
     return writer.append(append);
   }
 
+  /**
+   * Waits, as appends do, for what another append wrote, maybe of another process: the result of a request that came again. Resolves with what is
+   * missing from it. Rejects when that cannot be asked.
+   */
+  async confirm(partition: number, { args, reply }: Witness): Promise<Shortfall | undefined> {
+    const { waited } = this.#options;
+    if (!waited) return undefined;
+    const outcome = await this.append(partition, NOTHING);
+    if (outcome.kind === 'unconfirmed') return outcome.shortfall;
+    // Looked at afterwards: had another server taken over in between, without it, then what was confirmed is that server's log.
+    if ((await this.#port.send(args[1], args)) === reply) return undefined;
+    const { durability } = waited;
+    return { durability, asked: askedFor(durability), confirmed: 0, why: ANOTHER_SERVER };
+  }
+
   /** Waits for what is on its way, and refuses what comes after. */
   async close(): Promise<void> {
     await Promise.all([...this.#partitions.values()].map((writer) => writer.close()));
   }
 }
 
+interface Waiting {
+  readonly append: PreparedAppend;
+  readonly resolve: (outcome: AppendOutcome) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** One that was run and waits to be confirmed. */
+interface Written {
+  readonly waiting: Waiting;
+  readonly outcome: SuccessOutcome;
+}
+
 class PartitionWriter {
-  readonly #port: RedisPort;
-  readonly #keys: Keys;
-  readonly #partition: number;
-  readonly #options: WriterOptions;
-  readonly #registeredCategories = new Set<string>();
+  readonly #runner: BatchRunner;
+  readonly #timeoutMs: number;
+  readonly #confirmer: Confirmer | undefined;
   #waiting: Waiting[] = [];
   #inFlight = 0;
+  #beingConfirmed = 0;
   #isScheduled = false;
   #isClosed = false;
-  #identity: Identity | undefined;
-  #epoch = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(port: RedisPort, keys: Keys, partition: number, options: WriterOptions) {
-    this.#port = port;
-    this.#keys = keys;
-    this.#partition = partition;
-    this.#options = options;
+    this.#runner = new BatchRunner(port, keys, partition, options);
+    const { waited, timeoutMs, recordTtlMs = RECORD_TTL_MS } = options;
+    this.#timeoutMs = timeoutMs;
+    if (!waited) return;
+    const limitMs = waited.durability === 'fsync' ? timeoutMs : waited.durability.timeoutMs;
+    this.#confirmer = new Confirmer(port, { ...waited, limitMs, recordTtlMs });
   }
 
-  append(append: PreparedAppend): Promise<WriteOutcome> {
+  append(append: PreparedAppend): Promise<AppendOutcome> {
     if (this.#isClosed) return Promise.reject(new StoreClosedError());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ append, resolve, reject });
@@ -113,10 +131,14 @@ class PartitionWriter {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    if (this.#inFlight === 0 && this.#waiting.length === 0) return;
+    if (this.#isIdle()) return;
     await new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
+  }
+
+  #isIdle(): boolean {
+    return this.#inFlight === 0 && this.#beingConfirmed === 0 && this.#waiting.length === 0;
   }
 
   // After this turn's promises: what they append goes along, and a lone append loses nothing.
@@ -130,21 +152,19 @@ class PartitionWriter {
   }
 
   #flush(): void {
-    while (this.#waiting.length > 0 && this.#inFlight < BATCHES_IN_FLIGHT && !this.#isFarAhead()) {
+    while (this.#waiting.length > 0 && this.#inFlight < BATCHES_IN_FLIGHT && !this.#runner.isFarAhead) {
       const batch = this.#takeBatch();
       this.#inFlight += 1;
       void this.#send(batch).finally(() => {
         this.#inFlight -= 1;
-        this.#schedule();
-        if (this.#inFlight === 0 && this.#waiting.length === 0) this.#onIdle?.();
+        this.#goOn();
       });
     }
   }
 
-  /** Whether the next batch would make the record forget one that may have to be sent again. */
-  #isFarAhead(): boolean {
-    const { sequence = 0, pending = [] } = this.#identity ?? {};
-    return sequence - Math.min(...pending) >= RECORD_SLOTS;
+  #goOn(): void {
+    this.#schedule();
+    if (this.#isIdle()) this.#onIdle?.();
   }
 
   // At most half of what waits, so that the other half is made ready while Redis runs the first.
@@ -160,118 +180,51 @@ class PartitionWriter {
     return this.#waiting.splice(0, count);
   }
 
-  async #send(batch: Waiting[]): Promise<void> {
+  async #send(batch: readonly Waiting[]): Promise<void> {
     try {
-      const outcomes = await this.#run(batch.map(({ append }) => append));
-      batch.forEach((waiting, index) => {
-        const outcome = outcomes[index];
-        if (outcome) waiting.resolve(outcome);
-        else waiting.reject(new OutcomeUnknownError('the server answered with fewer outcomes than appends.'));
+      const ran = await this.#runner.run(batch.map(({ append }) => append));
+      const written = this.#tell(batch, ran);
+      if (!this.#confirmer || written.length === 0) return ran.release();
+      // Not awaited: the next batch runs meanwhile. It tells each append itself, also what went wrong.
+      this.#beingConfirmed += 1;
+      void this.#confirm(written, ran, this.#confirmer).finally(() => {
+        this.#beingConfirmed -= 1;
+        this.#goOn();
       });
     } catch (error) {
       for (const { reject } of batch) reject(error);
     }
   }
 
-  async #run(appends: readonly PreparedAppend[]): Promise<readonly WriteOutcome[]> {
-    const deadline = performance.now() + this.#options.timeoutMs;
-    for (;;) {
-      const identity = this.#currentIdentity();
-      // Taken before the wait for the record: batches keep the order in which they were made.
-      const sequence = identity.sequence++;
-      identity.pending.add(sequence);
-      if (!(await this.#register(identity, deadline))) continue;
-      const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
-      const { keys, args, registers } = encodeBatch(this.#keys, this.#partition, appends, { recordKey: identity.recordKey, sequence, isRegistered });
-      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline }).finally(() => identity.pending.delete(sequence));
-      if (reply[0] !== 'unknown') {
-        for (const name of registers) this.#registeredCategories.add(name);
-        return splitReply(reply, appends);
-      }
-      // Not run under this name, so it may be under a new one.
-      this.#forget(identity);
-      if (performance.now() >= deadline) throw neverInTime();
-    }
-  }
-
-  /** Sends until there is a reply: it may be sent again and again, for it is run once. 'unknown' comes back only where it surely was not. */
-  async #runOnce(identity: Identity, batch: SentBatch): Promise<BatchReply> {
-    let mayHaveRun = false;
-    for (;;) {
-      const { epoch } = this.#port;
-      // On one connection it was sent once, so the answer is to this sending.
-      const isOnlySending = (): boolean => !mayHaveRun && this.#port.epoch === epoch;
-      try {
-        const reply = await appendBatch(this.#port, batch.keys, batch.args);
-        if (reply[0] !== 'unknown' || isOnlySending()) return reply;
-      } catch (error) {
-        if (!(error instanceof PortError)) throw error;
-        if (error.kind === 'refused') return await this.#settleRefusal(identity, batch, error, isOnlySending());
-        mayHaveRun ||= error.kind === 'unknown';
-        if (performance.now() >= batch.deadline) throw lostConnection(error, mayHaveRun);
-        await delay(PAUSE_BEFORE_RESEND_MS);
-        continue;
-      }
-      this.#forget(identity);
-      throw new OutcomeUnknownError('the connection was lost before the reply came, and the server has no record of it any more.');
-    }
-  }
-
-  /** What a refusal means: the reply of an earlier sending where that was run; otherwise it throws. */
-  async #settleRefusal(identity: Identity, { sequence, keys }: SentBatch, refusal: PortError, isFirstSending: boolean): Promise<BatchReply> {
-    if (isFirstSending) throw refusedError(refusal);
-    try {
-      const [became, outcome = ''] = await settleBatch(this.#port, identity.recordKey, sequence);
-      if (became === 'never') throw refusedError(refusal);
-      if (became === 'done') return await this.#replyAfterwards(outcome, keys);
-    } catch (error) {
-      if (!(error instanceof PortError)) throw error;
-    }
-    this.#forget(identity);
-    throw new OutcomeUnknownError(`the connection was lost before the reply came, and the server answered ${refusal.reply} when it was sent again.`, {
-      cause: refusal,
+  /** Tells each append what came of it; those that have to be confirmed first are left. What wrote nothing need not wait. */
+  #tell(batch: readonly Waiting[], { outcomes }: RanBatch): Written[] {
+    const written: Written[] = [];
+    batch.forEach((waiting, index) => {
+      const outcome = outcomes[index];
+      if (!outcome) waiting.reject(new OutcomeUnknownError('the server answered with fewer outcomes than appends.'));
+      else if (this.#confirmer && (outcome.kind === 'appended' || outcome.kind === 'repeated')) written.push({ waiting, outcome });
+      else waiting.resolve(outcome);
     });
+    return written;
   }
 
-  /** The reply that was lost: its outcome was kept, and what conflicts missed can be read. */
-  async #replyAfterwards(outcome: string, keys: readonly string[]): Promise<BatchReply> {
-    const ranges = missedRanges(outcome, MISSED_EVENTS_MAX).map(({ indexKey, logKey, from, to }) => {
-      return { indexKey: keys[indexKey] ?? '', logKey: keys[logKey] ?? '', start: from, stop: to };
-    });
-    const parts = ranges.length === 0 ? [] : await readStreams(this.#port, ranges);
-    return [outcome, ...parts.map(({ entries }) => entries)];
-  }
-
-  #currentIdentity(): Identity {
-    const now = performance.now();
-    // Behind a new connection may be a server that never got the last batches, with the categories that they registered.
-    if (this.#port.epoch !== this.#epoch) this.#registeredCategories.clear();
-    this.#epoch = this.#port.epoch;
-    if (this.#identity && now < this.#identity.expiresAt) return this.#identity;
-    const ttlMs = this.#options.recordTtlMs ?? RECORD_TTL_MS;
-    const recordKey = this.#keys.writer(this.#partition, randomUUID());
-    const registered = registerWriter(this.#port, recordKey, ttlMs);
-    registered.catch(() => undefined); // whoever waits for it hears of it
-    this.#identity = { recordKey, expiresAt: now + ttlMs / 2, registered, sequence: 1, pending: new Set() };
-    return this.#identity;
-  }
-
-  /** Whether the record is there. Nothing of the batch was sent yet: it may be tried again under a new name. */
-  async #register(identity: Identity, deadline: number): Promise<boolean> {
-    try {
-      await identity.registered;
-      return true;
-    } catch (error) {
-      this.#forget(identity);
-      const isBroken = error instanceof PortError && error.kind !== 'refused';
-      if (!isBroken || performance.now() >= deadline) throw notRegistered(error);
-      await delay(PAUSE_BEFORE_RESEND_MS);
-      return false;
+  /** Waits for what was written to be confirmed, and tells each append. Never rejects. */
+  async #confirm(written: readonly Written[], ran: RanBatch, confirmer: Confirmer): Promise<void> {
+    const deadline = performance.now() + this.#timeoutMs;
+    let confirmation = await confirmer.confirm(ran);
+    while (confirmation === 'absent') {
+      const became = await this.#runner.became(ran).catch(() => 'unknown');
+      // Another server took over, without the batch, and has promised never to run the first sending. Nobody was told of it yet.
+      if (became === 'never') {
+        ran.release();
+        return await this.#send(written.map(({ waiting }) => waiting));
+      }
+      const isAskedAgain = became === 'done' && performance.now() < deadline;
+      confirmation = isAskedAgain ? await confirmer.confirm(ran) : confirmer.shortfall(0, ANOTHER_SERVER);
     }
-  }
-
-  #forget(identity: Identity): void {
-    if (this.#identity === identity) this.#identity = undefined;
-    this.#registeredCategories.clear();
+    ran.release();
+    for (const { waiting, outcome } of written) {
+      waiting.resolve(confirmation === 'confirmed' ? outcome : { kind: 'unconfirmed', outcome, shortfall: confirmation });
+    }
   }
 }
