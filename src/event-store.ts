@@ -26,7 +26,7 @@ import {
 import { type ReadOptions, type ReadStreamOptions, readLog, readStream, type SubscribeOptions, subscribeLog } from './log/read.ts';
 import type { EventReader } from './log/reader.ts';
 import { connectionOf, shareConnection } from './redis/connection.ts';
-import { type ClientOptions, openConnection, type StoreOptions } from './redis/open.ts';
+import { type ClientOptions, type ClusterOptions, type ConnectTarget, openConnection, type SentinelOptions, type StoreOptions } from './redis/open.ts';
 import { reading } from './redis/public-error.ts';
 
 /** The parts of `appendAll`: each stream with events of its own category. */
@@ -64,14 +64,14 @@ export class EventStore {
   }
 
   /**
-   * Opens a store, by URL (`redis://`, `rediss://`) or over a client of yours, which is never closed.
+   * Opens a store: by URL (`redis://`, `rediss://`), by some nodes of a cluster, by sentinels, or over a client of yours, which is never closed.
    * @throws ConnectionFailedError when the server cannot be reached in time, refuses the password or is still loading.
    * @throws UnsuitableServerError for a replica, an old server, or one whose maxmemory-policy evicts keys.
    * @throws StoreMismatchError when the store has another number of partitions or a newer layout.
    */
   static connect(url: string, options?: StoreOptions): Promise<EventStore>;
-  static connect(options: ClientOptions): Promise<EventStore>;
-  static async connect(target: string | ClientOptions, options: StoreOptions = {}): Promise<EventStore> {
+  static connect(options: ClientOptions | ClusterOptions | SentinelOptions): Promise<EventStore>;
+  static async connect(target: ConnectTarget, options: StoreOptions = {}): Promise<EventStore> {
     const { connection, close } = await openConnection(target, options);
     const store = new EventStore(new Executor(connection), close);
     shareConnection(store, connection);

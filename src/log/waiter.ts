@@ -37,7 +37,7 @@ export class Waiter {
     if (this.#isClosed) return;
     if (watched.length === 0) return await delay(PAUSE_AFTER_FAILURE_MS);
     try {
-      this.#port ??= await this.#open();
+      this.#port ??= await this.#open(watched[0]?.key);
       await this.#block(this.#port, watched, Math.max(1, Math.min(BLOCK_MS, Math.floor(mostMs))));
     } catch {
       await this.#replace();
@@ -50,8 +50,8 @@ export class Waiter {
     await this.#port?.close();
   }
 
-  async #open(): Promise<RedisPort> {
-    const port = await this.#connection.port.dedicated();
+  async #open(key: string | undefined): Promise<RedisPort> {
+    const port = await this.#connection.port.dedicated(key);
     if (!this.#isClosed) return port;
     // Closed while the connection was made: nobody else knows of it.
     await port.close();

@@ -2,6 +2,7 @@
 import type { ConnectionOptions as TlsOptions } from 'node:tls';
 import { InvalidInputError } from '../errors.ts';
 import type { ConnectOptions } from './port.ts';
+import { InWords } from '../show.ts';
 
 /** Where a server is and how to get in. `where` is what messages show: never the credentials. */
 export interface Address {
@@ -59,4 +60,22 @@ function databaseOf(path: string): number {
   if (!/^\/\d{1,5}$/.test(path))
     throw new InvalidInputError('database in the Redis URL', 'a number, as in redis://localhost:6379/2', 'something else');
   return Number(path.slice(1));
+}
+
+/** The same access to another server. */
+export function addressAt(address: Address, host: string, port: number): Address {
+  return { ...address, host, port, where: `${host.includes(':') ? `[${host}]` : host}:${port}` };
+}
+
+/** The addresses of several servers that one user and password lead to. `what` names the option. */
+export function addressesOf(what: string, urls: unknown, options: ConnectOptions): readonly [Address, ...Address[]] {
+  const isList = Array.isArray(urls) && urls.every((url) => typeof url === 'string');
+  if (!isList) throw new InvalidInputError(`option ${what}`, 'a list of URLs', new InWords(Array.isArray(urls) ? 'other things in it' : typeof urls));
+  const [first, ...others] = urls.map((url: string) => addressOf(url, options));
+  if (first === undefined) throw new InvalidInputError(`option ${what}`, 'at least one URL', 'none');
+  for (const other of others) {
+    const isSame = other.username === first.username && other.password === first.password && (other.tls === undefined) === (first.tls === undefined);
+    if (!isSame) throw new InvalidInputError(`option ${what}`, 'one scheme, user and password for all', new InWords('URLs that differ in those'));
+  }
+  return [first, ...others];
 }

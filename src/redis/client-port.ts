@@ -1,9 +1,9 @@
 // The port over any client: connections of our own beside it, listening, closing.
 import { ConnectionFailedError } from '../errors.ts';
 import { Calls } from './calls.ts';
-import { connectionFailed, replyCode, says, withoutSecrets } from './failures.ts';
+import { connectionFailed } from './failures.ts';
 import { PortError, type RedisPort, type Reply, type Script } from './port.ts';
-import { becomeReady, GONE, type Wire } from './wire.ts';
+import { becomeReady, GONE, inTime, type Wire } from './wire.ts';
 
 export interface ClientPortOptions {
   readonly timeoutMs: number;
@@ -18,6 +18,7 @@ const SILENCE_MS = 30_000;
 const PROBE_MS = 100;
 
 export class ClientPort implements RedisPort {
+  readonly isCluster = false;
   readonly #wire: Wire;
   readonly #calls: Calls;
   readonly #options: ClientPortOptions;
@@ -43,6 +44,10 @@ export class ClientPort implements RedisPort {
     return this.#calls.call(key, args);
   }
 
+  async sendEach(args: readonly string[]): Promise<readonly Reply[]> {
+    return [await this.send(undefined, args)];
+  }
+
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
     return this.#calls.run(script, ['EVALSHA', script.sha, String(keys.length)].concat(keys, args), keys[0]);
   }
@@ -56,9 +61,9 @@ export class ClientPort implements RedisPort {
     const wire = await this.#listener;
     // A function of its own for each call: the same one may listen twice.
     const deliver = (message: string): void => onMessage(message);
-    await this.#inTime('SUBSCRIBE', wire.subscribe(channel, deliver));
+    await inTime(wire, 'SUBSCRIBE', wire.subscribe(channel, deliver), this.#options.timeoutMs);
     // Where there is no connection there is nothing to stop, and the client has forgotten the function already.
-    return () => this.#inTime('UNSUBSCRIBE', wire.unsubscribe(channel, deliver)).catch(() => undefined);
+    return () => inTime(wire, 'UNSUBSCRIBE', wire.unsubscribe(channel, deliver), this.#options.timeoutMs).catch(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -95,7 +100,7 @@ export class ClientPort implements RedisPort {
     let answered: unknown;
     for (;;) {
       try {
-        await this.#inTime('PING', this.send(undefined, ['PING']), until - performance.now());
+        await inTime(this.#wire, 'PING', this.send(undefined, ['PING']), until - performance.now());
         return;
       } catch (error) {
         const code = error instanceof PortError ? error.reply : '';
@@ -131,26 +136,6 @@ export class ClientPort implements RedisPort {
     this.#children.add(child);
     await child.connect();
     return child;
-  }
-
-  /** What is not a call of ours (subscribing) has a time, too, and its failures the same words. */
-  async #inTime(command: string, work: Promise<unknown>, ms: number = this.#options.timeoutMs): Promise<void> {
-    const { where, secrets } = this.#wire;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new PortError('unknown', '', `${command} to ${where}: no answer within ${Math.round(ms)} ms`)), ms);
-    });
-    try {
-      await Promise.race([work, late]);
-    } catch (error) {
-      if (error instanceof PortError) throw error;
-      const code = replyCode(error);
-      throw new PortError(code === '' ? 'unknown' : 'refused', code, `${command} to ${where}: ${says(error, secrets)}`, {
-        cause: withoutSecrets(error, secrets),
-      });
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   readonly #onReady = (): void => this.#calls.ready();

@@ -96,7 +96,7 @@ export function ioredisWire(client: IoredisClient, isOwn: boolean, secrets: read
       client.disconnect(true);
       streamOf(client)?.destroy();
     },
-    duplicate: () => ioredisWire(client.duplicate(OWN_OPTIONS), true, secrets),
+    duplicate: (at) => ioredisWire(client.duplicate(at === undefined ? OWN_OPTIONS : { ...OWN_OPTIONS, readOnly: false, ...at }), true, secrets),
     subscribe: (channel, onMessage) => {
       if (channels.size === 0) client.on('message', (name, message) => deliver(channels, name as string, message as string));
       const listeners = channels.get(channel) ?? new Set();

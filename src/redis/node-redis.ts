@@ -83,7 +83,7 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
       destroy(client);
       client.connect().catch(() => undefined);
     },
-    duplicate: () => nodeRedisWire(duplicate(client, options), true, secrets),
+    duplicate: (at) => nodeRedisWire(duplicate(client, options, at), true, secrets),
     subscribe: (channel, onMessage) => client.subscribe(channel, onMessage),
     unsubscribe: (channel, onMessage) => client.unsubscribe(channel, onMessage),
     on: (event, listener) => client.on(event, listener),
@@ -116,8 +116,15 @@ export function checkNodeRedis(client: NodeRedisClient): void {
     );
 }
 
-function duplicate(client: NodeRedisClient, options: KnownOptions): NodeRedisClient {
-  return client.duplicate({ ...OWN_OPTIONS, socket: { ...options.socket, socketTimeout: undefined, reconnectStrategy: backoffMs } });
+function duplicate(
+  client: NodeRedisClient,
+  options: KnownOptions,
+  at: { readonly host: string; readonly port: number } | undefined,
+): NodeRedisClient {
+  const socket = { ...options.socket, socketTimeout: undefined, reconnectStrategy: backoffMs };
+  if (at === undefined) return client.duplicate({ ...OWN_OPTIONS, socket });
+  // A URL among the settings would win over the address.
+  return client.duplicate({ ...OWN_OPTIONS, url: undefined, readonly: false, socket: { ...socket, ...at, path: undefined } });
 }
 
 /** Version 5.0 throws where there is nothing to destroy. */

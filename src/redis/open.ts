@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
 import { checkedCodec, type Codec, jsonCodec } from '../codec.ts';
 import { InvalidInputError, StoreClosedError, StoreMismatchError } from '../errors.ts';
-import { openPort, type RedisClient } from './client.ts';
+import { openPort, type PortTarget, type RedisClient } from './client.ts';
 import type { Connection } from './connection.ts';
 import { checkedDurability, type Durability } from './durability.ts';
 import { checkDurable } from './durable-server.ts';
@@ -40,7 +40,30 @@ export interface StoreOptions extends ConnectOptions {
   readonly durability?: Durability;
 }
 
-/** A client of the caller's own, `@redis/client`, `redis` or `ioredis`. It is used, and never closed. */
+/** Some nodes of a cluster: one that answers is enough, the others are learnt from it. */
+export interface ClusterOptions extends StoreOptions {
+  /** URLs (`redis://`, `rediss://` for TLS to every node), with the same user and password, which are those of all nodes. */
+  readonly nodes: readonly string[];
+}
+
+/** Sentinels that know where the primary is. `username`, `password` and `tls` of the options are for the servers. */
+export interface SentinelOptions extends StoreOptions {
+  /** URLs of the sentinels (`redis://`, `rediss://` for TLS to them), with the same user and password. A number behind it is the servers' database. */
+  readonly sentinels: readonly string[];
+  /** What the sentinels call the primary. */
+  readonly name: string;
+  /** ACL user of the sentinels; overrides the URLs'. */
+  readonly sentinelUsername?: string;
+  /** Overrides the URLs'. Never shown in an error. */
+  readonly sentinelPassword?: string;
+  /** TLS settings for the sentinels, as `node:tls` takes them. */
+  readonly sentinelTls?: import('node:tls').ConnectionOptions;
+}
+
+/**
+ * A client of the caller's own, `@redis/client`, `redis` or `ioredis`. It is used, and never closed. Of a cluster's client, and of the
+ * Sentinel client of `@redis/client`, the settings are used: the store makes connections of its own to the nodes.
+ */
 export interface ClientOptions extends Omit<StoreOptions, 'username' | 'password' | 'tls' | 'library'> {
   readonly client: RedisClient;
 }
@@ -51,7 +74,10 @@ export interface OpenConnection {
   readonly close: () => Promise<void>;
 }
 
-export async function openConnection(target: string | ClientOptions, options: StoreOptions): Promise<OpenConnection> {
+/** What a store is opened on. */
+export type ConnectTarget = string | ClientOptions | ClusterOptions | SentinelOptions;
+
+export async function openConnection(target: ConnectTarget, options: StoreOptions): Promise<OpenConnection> {
   const given: StoreOptions = typeof target === 'string' ? options : target;
   checkOptions(target, given);
   const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
@@ -74,10 +100,16 @@ export async function openConnection(target: string | ClientOptions, options: St
   }
 }
 
+function portTarget(target: ConnectTarget, options: StoreOptions, timeoutMs: number): PortTarget {
+  if (typeof target === 'string') return { ...options, url: target };
+  return 'client' in target ? { client: target.client, timeoutMs } : target;
+}
+
 /** Whatever can be told before a server is asked. */
 function checkOptions(target: unknown, options: StoreOptions | null | undefined): void {
-  const isTarget = typeof target === 'string' || (typeof target === 'object' && target !== null);
-  if (!isTarget) throw new InvalidInputError('argument of connect', 'a Redis URL, or options with a client', target);
+  const isObject = typeof target === 'object' && target !== null;
+  const isTarget = typeof target === 'string' || (isObject && ['client', 'nodes', 'sentinels'].some((name) => name in target));
+  if (!isTarget) throw new InvalidInputError('argument of connect', 'a Redis URL, or options with client, nodes or sentinels', target);
   if (typeof options !== 'object' || options === null) throw new InvalidInputError('options of connect', 'an object', options);
   const {
     namespace = 'millrace',

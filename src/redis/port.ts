@@ -37,10 +37,10 @@ export class PortError extends Error {
 }
 
 /**
- * A connection to Redis (to one server, or to a cluster behind a client that routes).
+ * A connection to Redis: to one server, to the primary that sentinels name, or to the nodes of a cluster.
  *
  * Commands called in one turn of the event loop are pipelined and run in the order of the calls, for one `key`'s node.
- * (While a script that the server does not know is being loaded, others overtake it.)
+ * (While a script that the server does not know is being loaded, others overtake it; so do they where a slot moves to another node.)
  * A call that finds no connection is held back, up to `timeoutMs` of the port, and then fails as `not-sent`. One that is under way when
  * the connection breaks fails as `unknown`: at once, or after `timeoutMs` where a caller's client keeps it to send it again by itself,
  * which callers must stand. One that gets no answer for 30 s on a connection that seems alive fails as `unknown`, except on a dedicated one.
@@ -48,15 +48,23 @@ export class PortError extends Error {
 export interface RedisPort {
   /** Sends one command, its name first and in capitals; `key` routes it in a cluster (undefined: any node). Rejects with PortError. */
   send(key: string | undefined, args: readonly string[]): Promise<Reply>;
+  /** Whether the data are spread over the nodes of a cluster. */
+  readonly isCluster: boolean;
+  /** Sends one command to each primary that has a part of the data: to the one server, or to every node of a cluster. */
+  sendEach(args: readonly string[]): Promise<readonly Reply[]>;
   /** Runs a script by its SHA; loads it, once for all who wait, and runs it again where the server does not know it. */
   run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply>;
-  /** Counts the connections made so far: the same number before and after a call means that it was sent on one connection only. */
+  /**
+   * Counts the connections made so far, and in a cluster the moves of slots: the same number before and after a call means that it was sent
+   * on one connection only, and that what was sent before it for the same key went to the same server.
+   */
   readonly epoch: number;
   /**
    * A connection of our own with the same settings, for blocking reads: nothing is sent again on it, and it reconnects for ever. `close` ends
-   * it at once, also in the middle of a blocking read. Throws ConnectionFailedError.
+   * it at once, also in the middle of a blocking read. In a cluster it is one to the node that serves `key` (undefined: any node), and goes
+   * on at another when that does. Throws ConnectionFailedError.
    */
-  dedicated(): Promise<RedisPort>;
+  dedicated(key?: string): Promise<RedisPort>;
   /**
    * Listens to a pub/sub channel on a connection of our own (opened at the first call, shared), and again after each reconnect; messages in
    * between are missed. The result stops listening. Throws ConnectionFailedError or PortError.

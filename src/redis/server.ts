@@ -5,7 +5,7 @@ import { reading } from './public-error.ts';
 
 const VERSION_MIN = 7;
 
-/** Throws UnsuitableServerError for a server that is too old, a replica, or one that evicts keys. */
+/** Throws UnsuitableServerError where a server, of a cluster any primary, is too old, a replica, a node that was not asked for as one, or evicts keys. */
 export async function checkServer(port: RedisPort): Promise<void> {
   const answers = await reading('look at the server with INFO', port.sendEach(['INFO']));
   for (const answer of answers) checkFacts(factsOf(String(answer)), port.isCluster);
@@ -22,6 +22,12 @@ function checkFacts(info: ReadonlyMap<string, string>, isCluster: boolean): void
   if (role === 'slave') {
     const primary = `${info.get('master_host') ?? 'unknown'}:${info.get('master_port') ?? ''}`;
     throw new UnsuitableServerError(`Expected a primary, found a replica of ${primary}. Nothing was written. Connect to the primary.`);
+  }
+  if (info.get('cluster_enabled') === '1' && !isCluster) {
+    throw new UnsuitableServerError(
+      'Expected a server by itself, found a node of a cluster. Nothing was written. ' +
+        "Connect with EventStore.connect({ nodes: ['redis://host:port', …] }), or over a cluster client.",
+    );
   }
   const policy = info.get('maxmemory_policy');
   if (policy !== undefined && policy !== 'noeviction') {

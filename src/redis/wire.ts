@@ -1,6 +1,7 @@
 // What differs between the client libraries, for one connection; and how one becomes ready, or why it does not.
 import type { Sender } from './calls.ts';
-import { connectionFailed, isFinal } from './failures.ts';
+import { connectionFailed, isFinal, replyCode, says, withoutSecrets } from './failures.ts';
+import { PortError } from './port.ts';
 
 /** One connection of a client library. Its events are 'ready', 'error' and those of `GONE`. */
 export interface Wire extends Sender {
@@ -12,8 +13,8 @@ export interface Wire extends Sender {
   destroy(): void;
   /** Cuts a connection that went silent, so that the client makes another one. Only for our own. */
   reconnect(): void;
-  /** Another connection with the same settings: ours, not opened yet, sends nothing again by itself, reconnects for ever. */
-  duplicate(): Wire;
+  /** Another connection with the same settings (to another server): ours, not opened yet, sends nothing again by itself, reconnects for ever. */
+  duplicate(at?: { readonly host: string; readonly port: number }): Wire;
   subscribe(channel: string, onMessage: (message: string) => void): Promise<unknown>;
   unsubscribe(channel: string, onMessage: (message: string) => void): Promise<unknown>;
   on(event: string, listener: (cause?: unknown) => void): unknown;
@@ -51,6 +52,25 @@ export function becomeReady(wire: Wire, timeoutMs: number): Promise<void> {
     });
     if (wire.isReady()) onReady();
   });
+}
+
+/** What is not a call of ours (subscribing) has a time, too, and its failures the same words. */
+export async function inTime({ where, secrets }: Wire, command: string, work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new PortError('unknown', '', `${command} to ${where}: no answer within ${Math.round(ms)} ms`)), ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } catch (error) {
+    if (error instanceof PortError) throw error;
+    const code = replyCode(error);
+    throw new PortError(code === '' ? 'unknown' : 'refused', code, `${command} to ${where}: ${says(error, secrets)}`, {
+      cause: withoutSecrets(error, secrets),
+    });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** A delay that doubles from 50 ms to 2 s, between half and all of it by chance, so that many clients do not come back as one. */

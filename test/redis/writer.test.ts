@@ -23,8 +23,10 @@ function losingPort(port: RedisPort, lateMs: number): RedisPort {
   return {
     run,
     send: (key, args) => port.send(key, args),
+    sendEach: (args) => port.sendEach(args),
+    isCluster: false,
     epoch: 1,
-    dedicated: () => port.dedicated(),
+    dedicated: (key) => port.dedicated(key),
     listen: (...args) => port.listen(...args),
     close: () => port.close(),
   };
