@@ -268,9 +268,50 @@ export class SourceFailedError extends MillraceError {
   }
 }
 
-/** A read asked for a state that the projection did not reach in time. */
+/** A projection has not folded what was asked for: in time, before a flip to it, or ever yet. */
 export class NotCaughtUpError extends MillraceError {
   readonly code = 'not-caught-up';
+}
+
+/** What was to catch up is paused, or is being rewound or dropped. */
+export class PausedError extends MillraceError {
+  readonly code = 'paused';
+}
+
+/** The version that serves is none of those that this reader knows. */
+export class UnknownVersionError extends MillraceError {
+  readonly code = 'unknown-version';
+  readonly projection: string;
+  readonly version: number;
+
+  constructor(projection: string, version: number, known: readonly number[]) {
+    super(
+      `Version ${version} of projection ${show(projection)} serves, and this reader knows ${known.join(', ')}. ` +
+        'Nothing was read. Deploy the reader with that version in serving(…), or flip back with ProcessorControl.serve.',
+    );
+    this.projection = projection;
+    this.version = version;
+  }
+}
+
+/** It was not dropped, for it is in use: it serves, or somebody runs it. */
+export class InUseError extends MillraceError {
+  readonly code = 'in-use';
+}
+
+/** A reactor's `key` threw, or too many events wait behind its dead letters. It stands still before this event; the cause says why. */
+export class ReactorFailedError extends MillraceError {
+  readonly code = 'reactor-failed';
+  readonly reactor: string;
+
+  constructor(reactor: string, { type, streamName, streamVersion, position }: ProjectionFailedError['event'], options: ErrorOptions) {
+    super(
+      `Reactor ${show(reactor)} stopped before event ${show(type)}, ${streamName}@${streamVersion}, position ${position}: ${reasonIn(options.cause)} ` +
+        'Mend that and start the processor again: it goes on with this event.',
+      options,
+    );
+    this.reactor = reactor;
+  }
 }
 
 /** A handler took longer than its reactor's `timeoutMs`. The attempt counts as failed: what a dead letter shows when it was the last one. */

@@ -49,16 +49,32 @@ export {
   PartitionMismatchError,
   ProjectionChangedError,
   ProjectionFailedError,
+  ReactionFencedError,
+  ReactionTimeoutError,
+  ReactorFailedError,
   ServerRefusedError,
   SourceFailedError,
   StoreClosedError,
   StoreMismatchError,
+  UnconfirmedError,
+  type UnconfirmedResult,
   UnsuitableServerError,
   VersionConflictError,
 } from './errors.ts';
-  UnconfirmedError,
-  type UnconfirmedResult,
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
 export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';
+export {
+  type ReactedEvent,
+  type ReactionAppendOptions,
+  type ReactionContext,
+  type ReactionExecuteOptions,
+  type Reactor,
+  type ReactorDefinition,
+  type RetryOptions,
+  reactor,
+  type StartFrom,
+} from './processor/reactor.ts';
+export type { ReactorProgress } from './processor/reactor-progress.ts';
 export { projectionLimits } from './processor/documents.ts';
+export { reactorLimits } from './processor/reactor-task.ts';

@@ -134,7 +134,7 @@ function checkCategories(categories: readonly string[] | undefined): void {
 const BEYOND = Number.MAX_SAFE_INTEGER;
 
 /** For each partition the place behind (backward: before) which the read begins. */
-function placesFrom({ keys }: Connection, from: ReadFrom, direction: 'forward' | 'backward'): Map<number, number> {
+export function placesFrom({ keys }: Connection, from: ReadFrom, direction: 'forward' | 'backward'): Map<number, number> {
   const everywhere = (place: number): Map<number, number> => new Map(Array.from({ length: keys.partitions }, (_, partition) => [partition, place]));
   if (from === 'start') return everywhere(-1);
   if (from === 'end') return everywhere(BEYOND);

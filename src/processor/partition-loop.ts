@@ -163,7 +163,7 @@ export class PartitionLoop {
       // Up to where the next ones stand: there they join.
       if (await this.#advance(group, groups[index + 1])) hasRead = true;
     }
-    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some(({ standing }) => standing?.place === place));
+    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some((task) => isHeld(task) && (task.standing?.place ?? place) === place));
     return hasRead;
   }
 

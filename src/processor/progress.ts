@@ -1,10 +1,10 @@
 // How far a processor's projections and sources are: values to look at, read from Redis.
 import { CorruptEntryError } from '../errors.ts';
-import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readForward } from '../log/page.ts';
 import { packEntryId, type Position, positionOf, roughPlaceOf, timeOfPacked } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
+import type { Followed } from '../snapshot/reached.ts';
 import { readSourceMark } from './source-loop.ts';
 
 /** How far a projection is in one partition, whoever runs it. */
@@ -19,6 +19,8 @@ export interface ProjectionProgress {
   readonly lagEvents: number;
   /** How long ago the first of them was recorded, in milliseconds; 0 when there is none. By this machine's clock. */
   readonly lagMs: number;
+  /** Whether somebody paused it, by ProcessorControl; also while it is rewound or dropped. */
+  readonly isPaused: boolean;
   /** Whether this processor holds the lease. */
   readonly isRunHere: boolean;
   /** Why it stands still here, if it does. */
@@ -43,7 +45,7 @@ export interface LocalState {
 
 export async function projectionProgress(
   connection: Connection,
-  projection: AnyProjection,
+  projection: Followed,
   partition: number,
   local: LocalState,
 ): Promise<ProjectionProgress> {
@@ -71,7 +73,7 @@ export async function projectionProgress(
   };
 }
 
-async function ageOfNext(connection: Connection, { categories }: AnyProjection, partition: number, place: number): Promise<number> {
+async function ageOfNext(connection: Connection, { categories }: Followed, partition: number, place: number): Promise<number> {
   const next = await timeOfNext(connection, { partition, categories, after: place });
   return next === undefined ? 0 : Math.max(0, Date.now() - next);
 }

@@ -1,26 +1,34 @@
-// StreamProcessor: runs projections and imports, together with every other process that runs the same ones.
+// StreamProcessor: runs projections, reactors and imports, together with every other process that runs the same ones.
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidInputError, StoreClosedError } from '../errors.ts';
+import type { RecordedEvent } from '../event.ts';
+import { Executor } from '../execute.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { readHead } from '../log/page.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { isPassing, publicError, reading } from '../redis/public-error.ts';
-import { hasReached } from '../snapshot/reached.ts';
+import { hasCaughtUp } from './caught-up.ts';
 import { PartitionLoop } from './partition-loop.ts';
 import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
 import { ProjectionTask } from './projection-task.ts';
+import type { Reactor } from './reactor.ts';
+import { type ReactorProgress, reactorProgress } from './reactor-progress.ts';
+import { ReactorTask } from './reactor-task.ts';
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from './share.ts';
+import { type Throttle, throttleOf } from './throttle.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
+import type { Task } from './task.ts';
 import { InWords } from '../show.ts';
 import { waitAtMost } from './wait-at-most.ts';
 
 /** What a processor runs. */
 export interface StreamProcessorOptions {
   readonly projections?: readonly AnyProjection[];
+  readonly reactors?: readonly Reactor[];
   readonly sources?: readonly Source[];
   /**
    * Whether it appends scheduled events when they are due, beside other processors that do. Default true: where no processor does, they
@@ -32,13 +40,28 @@ export interface StreamProcessorOptions {
    * stops gives its work back at once; one that is paused longer than this can store nothing any more.
    */
   readonly leaseMs?: number;
+  /**
+   * How many events this processor reads a second, at most, over all partitions; what several projections fold together counts once. For a
+   * rebuild beside production, in a processor of its own. From 1; default: as many as it can.
+   */
+  readonly eventsPerSecond?: number;
 }
 
 /** What a processor tells while it runs. */
 export interface ProcessorEvents {
   /** A commit: so many events of a projection were folded and stored. */
   readonly progress: { readonly projection: string; readonly version: number; readonly partition: number; readonly events: number };
-  /** A projection stands still in a partition, or a source: its code, its log or its documents need somebody. The rest goes on. */
+  /** A commit: a reactor's checkpoint passed so many events. */
+  readonly reacted: { readonly reactor: string; readonly version: number; readonly partition: number; readonly events: number };
+  /** A reactor gave an event up: it is a dead letter now. */
+  readonly deadLetter: {
+    readonly reactor: string;
+    readonly version: number;
+    readonly partition: number;
+    readonly event: RecordedEvent;
+    readonly error: unknown;
+  };
+  /** A projection or reactor stands still in a partition, or a source: its code, its log or its documents need somebody. The rest goes on. */
   readonly failed: {
     readonly projection?: string;
     readonly reactor?: string;
@@ -54,6 +77,7 @@ type Listeners = { readonly [Name in keyof ProcessorEvents]: Set<Listener<Name>>
 /** How far a processor's work is, whoever does it. */
 export interface ProcessorProgress {
   readonly projections: readonly ProjectionProgress[];
+  readonly reactors: readonly ReactorProgress[];
   readonly sources: readonly SourceProgress[];
 }
 
@@ -70,7 +94,9 @@ export class StreamProcessor {
   readonly #connection: Connection;
   readonly #options: StreamProcessorOptions;
   readonly #tasks: readonly ProjectionTask[];
-  readonly #listeners: Listeners = { progress: new Set(), failed: new Set() };
+  readonly #throttle: Throttle | undefined;
+  readonly #reactorTasks: readonly ReactorTask[];
+  readonly #listeners: Listeners = { progress: new Set(), reacted: new Set(), deadLetter: new Set(), failed: new Set() };
   /** Stands in each checkpoint that is held, so that people see who works: machine, process, and this processor of it. */
   readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
   #loops: PartitionLoop[] = [];
@@ -85,12 +111,14 @@ export class StreamProcessor {
   constructor(store: object, options: StreamProcessorOptions = {}) {
     this.#connection = connectionOf(store);
     this.#options = options;
+    this.#throttle = throttleOf(options.eventsPerSecond);
     const { leaseMs = LEASE_MS } = options;
     if (!Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN)
       throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
+    const { reactors = [] } = options;
     assertDistinct(
-      'projections of a processor',
-      this.#projections().map(({ name, version }) => `${name}@${version}`),
+      'projections and reactors of a processor',
+      [...this.#projections(), ...reactors].map(({ name, version }) => `${name}@${version}`),
     );
     assertDistinct(
       'sources of a processor',
@@ -104,6 +132,21 @@ export class StreamProcessor {
     this.#tasks = this.#partitions().flatMap((partition) =>
       this.#projections().map((projection) => new ProjectionTask(this.#connection, projection, partition, taskOptions)),
     );
+    this.#reactorTasks = this.#makeReactorTasks(reactors, leaseMs);
+  }
+
+  #makeReactorTasks(reactors: readonly Reactor[], leaseMs: number): ReactorTask[] {
+    const executor = new Executor(this.#connection);
+    const named = ({ reactor: { name, version }, partition }: ReactorTask) => ({ reactor: name, version, partition });
+    const taskOptions = {
+      leaseMs,
+      graceMs: Math.min(leaseMs, this.#connection.timeoutMs) / 2,
+      onCommit: (task: ReactorTask, events: number) => this.#tell('reacted', { ...named(task), events }),
+      onDeadLetter: (task: ReactorTask, event: RecordedEvent, error: unknown) => this.#tell('deadLetter', { ...named(task), event, error }),
+    };
+    return reactors.flatMap((reactor) =>
+      this.#partitions().map((partition) => new ReactorTask(this.#connection, executor, reactor, partition, taskOptions)),
+    );
   }
 
   /** Runs until `stop`. Failures of single projections are told by the event `failed`, or as a warning of the process where nobody listens. */
@@ -114,21 +157,18 @@ export class StreamProcessor {
     this.#isStarted = true;
     const { leaseMs = LEASE_MS, sources = [] } = this.#options;
     const owner = this.#owner;
+    // Projections of a partition read it together; each reactor by itself, for its handlers take their time.
     const share = new Share(owner);
-    this.#loops = this.#partitions().map((partition) => {
-      const tasks = this.#tasks.filter((task) => task.partition === partition);
-      return new PartitionLoop(this.#connection, partition, tasks, {
-        owner,
-        leaseMs,
-        share,
-        onFailure: ({ subject }, error) => this.#tell('failed', { ...subject, partition, error }),
-      });
-    });
+    const shares = new Map((this.#options.reactors ?? []).map((reactor) => [reactor, new Share(owner)]));
+    this.#loops = [
+      ...(this.#tasks.length === 0 ? [] : this.#partitions().map((partition) => this.#loop(partition, this.#tasksIn(partition), share))),
+      ...this.#reactorTasks.map((task) => this.#loop(task.partition, [task], shares.get(task.reactor) ?? share)),
+    ];
     this.#sourceLoops = sources.map(
       (source) =>
         new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }),
     );
-    if (this.#tasks.length > 0) for (const loop of this.#loops) loop.start();
+    for (const loop of this.#loops) loop.start();
     for (const loop of this.#sourceLoops) loop.start();
     if (!this.#delivers()) return;
     const onFailure = (partition: number, error: unknown): void => this.#tell('failed', { partition, error });
@@ -136,10 +176,22 @@ export class StreamProcessor {
     this.#scheduleLoops.start();
   }
 
+  #tasksIn(partition: number): ProjectionTask[] {
+    return this.#tasks.filter((task) => task.partition === partition);
+  }
+
+  #loop(partition: number, tasks: readonly Task[], share: Share): PartitionLoop {
+    const { leaseMs = LEASE_MS } = this.#options;
+    const onFailure = ({ subject }: Task, error: unknown): void => this.#tell('failed', { ...subject, partition, error });
+    return new PartitionLoop(this.#connection, partition, tasks, { owner: this.#owner, leaseMs, share, throttle: this.#throttle, onFailure });
+  }
+
   /**
-   * Resolves when every source is imported and every projection folded up to where they ended at the call, whoever did it. Starts the
+   * Resolves when every source is imported and every projection folded up to where they ended at the call, and
+   * every reactor done with the events up to there (handled, dead letters, or waiting behind one), whoever did it. Starts the
    * processor if it does not run, and stops it then.
    * @throws ProjectionFailedError, SourceFailedError, LogLostError: whatever one of them stands still for.
+   * @throws PausedError where one is behind and paused, or being rewound or dropped.
    */
   async runUntilCaughtUp({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted();
@@ -186,11 +238,18 @@ export class StreamProcessor {
     const projections = this.#tasks.map((task) =>
       projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }),
     );
+    const reactors = this.#reactorTasks.map((task) =>
+      reactorProgress(this.#connection, task.reactor, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }),
+    );
     const failures = new Map(this.#sourceLoops.map(({ source, failure }) => [source.key, failure]));
     const sources = (this.#options.sources ?? []).map((source) => sourceProgress(this.#connection, source, failures.get(source.key)));
     return await reading(
       'read the progress',
-      Promise.all([Promise.all(projections), Promise.all(sources)]).then(([done, imported]) => ({ projections: done, sources: imported })),
+      Promise.all([Promise.all(projections), Promise.all(reactors), Promise.all(sources)]).then(([folded, reacted, imported]) => ({
+        projections: folded,
+        reactors: reacted,
+        sources: imported,
+      })),
     );
   }
 
@@ -226,13 +285,11 @@ export class StreamProcessor {
   }
 
   async #haveReached(heads: readonly number[]): Promise<boolean> {
-    const { port } = this.#connection;
-    for (const { projection, partition, checkpointKey, reads } of this.#tasks) {
-      if (!(await hasReached(this.#connection, projection, partition, heads[partition] ?? -1))) return false;
-      // One that was reached with other categories is not this one's: its loop is about to say so.
-      const stored = await port.send(checkpointKey, ['HGET', checkpointKey, 'reads']);
-      if (stored !== null && stored !== reads) return false;
-    }
+    const followed = [
+      ...this.#tasks.map((task) => ({ task, what: task.projection })),
+      ...this.#reactorTasks.map((task) => ({ task, what: task.reactor })),
+    ];
+    for (const { task, what } of followed) if (!(await hasCaughtUp(this.#connection, task, what, heads[task.partition] ?? -1))) return false;
     return true;
   }
 
@@ -264,7 +321,7 @@ export class StreamProcessor {
   }
 
   #throwFailure(): void {
-    const failures = [...this.#tasks, ...this.#sourceLoops].map(({ failure }) => failure);
+    const failures = [...this.#tasks, ...this.#reactorTasks, ...this.#sourceLoops].map(({ failure }) => failure);
     const failure = failures.find((each) => each !== undefined);
     if (failure !== undefined) throw failure as Error;
   }

@@ -19,6 +19,7 @@ export interface Task extends Leased {
   readonly title: string;
   /** How the event `failed` names it. */
   readonly subject: { readonly projection: string } | { readonly reactor: string };
+  readonly partition: number;
   readonly categories: ReadonlySet<string>;
   /** Where it reads on; undefined where it does not hold the lease, or has as much in hand as it can take. */
   readonly standing: Marked | undefined;

@@ -26,8 +26,9 @@ export interface ReactionsCommit {
   readonly parkedKey: (key: string) => string;
   readonly channel: string;
   readonly epoch: string;
-  /** The number of this commit in its epoch, from 1: sent again, it changes nothing. */
-  readonly turn: number;
+  /** The name of the commit before, and that of this one: sent again, it changes nothing. */
+  readonly fromTurn: string;
+  readonly toTurn: string;
   /** Where the checkpoint moves to; undefined where it stays. */
   readonly to: { readonly position: string; readonly place: number } | undefined;
   readonly seen: number;
@@ -38,7 +39,7 @@ export interface ReactionsCommit {
 
 /** Moves a reactor's checkpoint and notes what became of events; whether the lease is still the one of this epoch. */
 export async function commitReactions(port: RedisPort, commitment: ReactionsCommit): Promise<boolean> {
-  const { checkpointKey, finishedKey, deadKey, lettersKey, blockedKey, retryingKey, epoch, turn, to, seen, event, leaseMs, channel } = commitment;
+  const { checkpointKey, finishedKey, deadKey, lettersKey, blockedKey, retryingKey, epoch, to, seen, event, leaseMs, channel } = commitment;
   const keys = [checkpointKey, finishedKey, deadKey, lettersKey, blockedKey, retryingKey];
   const lists = new Map<string, string>();
   const listOf = (key: string): string => {
@@ -46,7 +47,17 @@ export async function commitReactions(port: RedisPort, commitment: ReactionsComm
     lists.set(key, known);
     return known;
   };
-  const args = [epoch, String(turn), to?.position ?? '', String(to?.place ?? ''), String(seen), event, String(leaseMs), channel];
+  const args = [
+    epoch,
+    commitment.fromTurn,
+    commitment.toTurn,
+    to?.position ?? '',
+    String(to?.place ?? ''),
+    String(seen),
+    event,
+    String(leaseMs),
+    channel,
+  ];
   for (const step of commitment.steps) args.push(step.what, ...reactionArgs(step, listOf));
   const [committed] = await run<[number, ...string[]]>(port, scripts.commitReactions, keys, args);
   return committed === 1;

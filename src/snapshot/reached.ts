@@ -10,15 +10,18 @@ import type { Places } from '../token.ts';
 /** How long a wait sleeps at most: a told commit wakes it at once, and one that was told while the connection was cut is found by this. */
 const POLL_MS = 250;
 
+/** What has a checkpoint behind the events of some categories: a projection, or a reactor. */
+export type Followed = Pick<AnyProjection, 'name' | 'version' | 'categories'>;
+
 /** How far a projection is in a partition; -1 at the beginning. */
-export async function readCheckpoint({ port, keys }: Connection, { name, version }: AnyProjection, partition: number): Promise<number> {
+export async function readCheckpoint({ port, keys }: Connection, { name, version }: Followed, partition: number): Promise<number> {
   const key = keys.checkpoint(partition, name, version);
   const entryId = await port.send(key, ['HGET', key, 'position']);
   return typeof entryId === 'string' && entryId !== '' ? packEntryId(entryId) : -1;
 }
 
 /** Whether no event of the projection's categories lies between its checkpoint and `place`. Throws LogLostError for a place beyond the head. */
-export async function hasReached(connection: Connection, projection: AnyProjection, partition: number, place: number): Promise<boolean> {
+export async function hasReached(connection: Connection, projection: Followed, partition: number, place: number): Promise<boolean> {
   const checkpoint = await readCheckpoint(connection, projection, partition);
   if (checkpoint >= place) return true;
   const [head, { events }] = await Promise.all([

@@ -2,8 +2,8 @@
 -- Moves a reactor's checkpoint and notes what became of events behind and before it, if this owner still has it and did not already.
 -- KEYS  1 the checkpoint   2 events finished before others that stand in front of them   3 open dead letters   4 what is known of them
 --       5 keys that are blocked by one   6 keys with something to try again   then the lists of parked events
--- ARGV  1 epoch   2 number of this commit in it, from 1   3 new position ('' for none)   4 its place   5 events seen   6 mark of the event
---       there   7 length of the lease in ms   8 the channel to tell   then, one after the other:
+-- ARGV  1 epoch   2 name of the commit before this one ('' for none)   3 name of this one   4 new position ('' for none)   5 its place
+--       6 events seen   7 mark of the event there   8 length of the lease in ms   9 the channel to tell   then, one after the other:
 --       'finished' <place>                          finished while an earlier one is not
 --       'dead' <key or ''> <place> <letter>         given up: a letter is opened; with a key, the key's later events wait behind it
 --       'again' <key or ''> <place> <letter>        a letter's event failed again; it stays open unless it was discarded meanwhile
@@ -11,12 +11,12 @@
 --       'shift' <list>                              the first of a list was finished, or became a letter
 --       'close' <key or ''> <place>                 a letter's event was handled; what waits behind it may go on
 --       'free' <list> <key>                         nothing blocks this key any more, if nothing waits
--- Reply {1}, or {0, epoch, number of the last commit} as found
+-- Reply {1}, or {0, epoch, name of the last commit} as found
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'turn')
-if is[1] ~= ARGV[1] then return { 0, is[1] or '', is[2] or '' } end
-if is[2] == ARGV[1] .. ':' .. ARGV[2] then return { 1 } end -- this very commit, sent again
+if is[1] == ARGV[1] and is[2] == ARGV[3] then return { 1 } end -- this very commit, sent again
+if is[1] ~= ARGV[1] or (is[2] or '') ~= ARGV[2] then return { 0, is[1] or '', is[2] or '' } end
 
-local at = 9
+local at = 10
 local function take(count)
   at = at + count + 1
   return unpack(ARGV, at - count, at - 1)
@@ -44,10 +44,11 @@ end
 function steps.park()
   local list, key, entry = take(3)
   redis.call('RPUSH', KEYS[tonumber(list)], entry)
+  redis.call('HINCRBY', KEYS[1], 'parked', 1)
   redis.call('HSETNX', KEYS[5], key, '')
 end
 function steps.shift()
-  redis.call('LPOP', KEYS[tonumber((take(1)))])
+  if redis.call('LPOP', KEYS[tonumber((take(1)))]) then redis.call('HINCRBY', KEYS[1], 'parked', -1) end
 end
 function steps.close()
   local key, place = take(2)
@@ -68,11 +69,11 @@ end
 while ARGV[at] do steps[ARGV[at]]() end
 
 local time = redis.call('TIME')
-local deadline = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[7]
-redis.call('HSET', KEYS[1], 'turn', ARGV[1] .. ':' .. ARGV[2], 'seen', ARGV[5], 'event', ARGV[6], 'deadline', string.format('%.0f', deadline))
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[1], 'position', ARGV[3])
-  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+local deadline = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[8]
+redis.call('HSET', KEYS[1], 'turn', ARGV[3], 'seen', ARGV[6], 'event', ARGV[7], 'deadline', string.format('%.0f', deadline))
+if ARGV[4] ~= '' then
+  redis.call('HSET', KEYS[1], 'position', ARGV[4])
+  redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
 end
-redis.call('PUBLISH', ARGV[8], ARGV[3])
+redis.call('PUBLISH', ARGV[9], ARGV[4])
 return { 1 }

@@ -1,0 +1,287 @@
+// Runs one reactor in one partition: takes events from the log, hands them to handlers, and keeps each key in order also over dead letters.
+import { ReactorFailedError } from '../errors.ts';
+import type { RecordedEvent } from '../event.ts';
+import type { Executor } from '../execute.ts';
+import type { LogEvent } from '../log/entry.ts';
+import type { Marked } from '../log/mark.ts';
+import { packEntryId } from '../position.ts';
+import type { Connection } from '../redis/connection.ts';
+import { HandlerPool, type Outcome } from './handler-pool.ts';
+import type { Checkpoint } from './lease.ts';
+import { encodeLetter, letterOf, waitingEntry } from './letter.ts';
+import { LetterRetries } from './letter-retries.ts';
+import { type Begun, ReactionCommits, type Slot } from './reaction-commits.ts';
+import { Reactions } from './reaction-context.ts';
+import type { Reactor } from './reactor.ts';
+import { startOf } from './start-from.ts';
+import { type Batch, LeaseLost, type Task } from './task.ts';
+
+/** Bounds of what a reactor has in hand. */
+export const reactorLimits: Readonly<Record<'eventsBehindCheckpoint' | 'eventsWaiting', number>> = Object.freeze({
+  /** Events of a partition that may be done or under way while an earlier one is not. */
+  eventsBehindCheckpoint: 10_000,
+  /** Events of a partition that may wait behind dead letters; with more the reactor stands still there. */
+  eventsWaiting: 100_000,
+});
+
+export interface ReactorTaskOptions {
+  readonly leaseMs: number;
+  /** How long handlers have to end when the processor stops, in milliseconds, before their signal is aborted. */
+  readonly graceMs: number;
+  readonly onCommit: (task: ReactorTask, events: number) => void;
+  readonly onDeadLetter: (task: ReactorTask, event: RecordedEvent, error: unknown) => void;
+}
+
+/** All that belongs to one lease. */
+interface Tenure {
+  readonly pool: HandlerPool;
+  readonly commits: ReactionCommits;
+  readonly retries: LetterRetries;
+  readonly finished: ReadonlySet<number>;
+  /** Keys that were found blocked by a letter, or became so here. */
+  readonly blocked: Set<string>;
+  /** Keys that are free since a moment ago: what is read of them may be older. */
+  readonly changed: Set<string>;
+  standing: Marked;
+  mayBeBlocked: boolean;
+  waiting: number;
+  parks: number;
+}
+
+export class ReactorTask implements Task {
+  readonly reactor: Reactor;
+  readonly partition: number;
+  readonly name: string;
+  readonly title: string;
+  readonly subject: { readonly reactor: string };
+  readonly checkpointKey: string;
+  readonly reads: string;
+  readonly categories: ReadonlySet<string>;
+  checkpoint: Checkpoint | undefined;
+  lastKnown: Checkpoint | undefined;
+  failure: unknown;
+
+  readonly #connection: Connection;
+  readonly #options: ReactorTaskOptions;
+  readonly #reactions: Reactions;
+  #tenure: Tenure | undefined;
+  #broken: unknown;
+  #onReady: (() => void) | undefined;
+
+  constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number, options: ReactorTaskOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#reactions = new Reactions(connection, executor, reactor, partition);
+    this.reactor = reactor;
+    this.partition = partition;
+    this.name = `${reactor.name}@${reactor.version}`;
+    this.title = `reactor ${this.name}`;
+    this.subject = { reactor: reactor.name };
+    this.checkpointKey = connection.keys.checkpoint(partition, reactor.name, reactor.version);
+    this.reads = reactor.categories.join(',');
+    this.categories = new Set(reactor.categories);
+  }
+
+  get standing(): Marked | undefined {
+    const tenure = this.#tenure;
+    return tenure && this.#broken === undefined && !this.#isFull(tenure) ? tenure.standing : undefined;
+  }
+
+  async prepare(): Promise<void> {
+    if (this.#broken !== undefined) {
+      const broken = this.#broken;
+      this.forget();
+      throw broken;
+    }
+    this.#tenure ??= await this.#begin();
+    this.#tenure.retries.look();
+  }
+
+  async take({ events, through, mark }: Batch): Promise<void> {
+    const tenure = this.#tenure;
+    if (!tenure) throw new LeaseLost();
+    const keys = events.map((logEvent) => this.#keyOf(logEvent));
+    await this.#learnBlocked(tenure, new Set(keys.filter((key) => key !== undefined)));
+    if (this.#tenure !== tenure) throw new LeaseLost();
+    for (const [index, logEvent] of events.entries()) this.#admit(tenure, logEvent, keys[index]);
+    tenure.standing = { place: through, mark };
+    tenure.commits.readTo(through, mark);
+  }
+
+  async settle(): Promise<void> {
+    // Commits follow each other by themselves; one that fails shows in `prepare`.
+  }
+
+  whenReady(): Promise<void> | undefined {
+    const tenure = this.#tenure;
+    if (!tenure) return undefined;
+    if (this.#broken !== undefined || !this.#isFull(tenure)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onReady = resolve;
+    });
+  }
+
+  async finish(): Promise<void> {
+    const tenure = this.#tenure;
+    if (!tenure) return;
+    tenure.retries.end();
+    await tenure.pool.drain(this.#options.graceMs, new Error('The processor stops, or gives this partition to another process.'));
+    await Promise.resolve(); // what the last handlers came to is noted first
+    await tenure.commits.settled();
+    this.forget();
+  }
+
+  letGo(): void {
+    this.checkpoint = undefined;
+    this.forget();
+  }
+
+  forget(): void {
+    const tenure = this.#tenure;
+    this.#tenure = undefined;
+    this.#broken = undefined;
+    tenure?.retries.end();
+    tenure?.commits.end();
+    tenure?.pool.cancel(new Error('Another process took over, or the connection was lost: what this handler comes to does not count.'));
+    this.#ready();
+  }
+
+  /** Reads where the last owner left off, and keeps that one's handlers from appending anything more. */
+  async #begin(): Promise<Tenure> {
+    const { checkpoint, reactor, partition } = this;
+    if (!checkpoint) throw new LeaseLost();
+    const { keys, port } = this.#connection;
+    const [finishedKey, blockedKey] = [
+      keys.finished(partition, reactor.name, reactor.version),
+      keys.blocked(partition, reactor.name, reactor.version),
+    ];
+    const [stored, finished, blocked] = await Promise.all([
+      port.send(this.checkpointKey, ['HMGET', this.checkpointKey, 'position', 'seen', 'event', 'turn', 'parked']),
+      port.send(finishedKey, ['ZRANGE', finishedKey, '0', '-1']),
+      port.send(blockedKey, ['HLEN', blockedKey]),
+    ]);
+    const [position, seen, event, turn, parked] = stored as (string | null)[];
+    const { epoch } = checkpoint;
+    const start = position
+      ? { place: packEntryId(position), seen: Number(seen ?? 0), mark: event ?? '' }
+      : await startOf(this.#connection, reactor, partition);
+    await this.#reactions.raiseFence(epoch);
+    if (this.checkpoint?.epoch !== epoch) throw new LeaseLost();
+    const tenure = this.#tenureFrom(
+      { epoch, turn: turn ?? '', ...start },
+      {
+        finished: new Set((finished as string[]).map(Number)),
+        mayBeBlocked: Number(blocked) > 0,
+        waiting: Number(parked ?? 0),
+      },
+    );
+    // Where a new reactor begins is fixed before anything is handled.
+    if (!position && start.place >= 0) tenure.commits.close(undefined, [{ what: 'finished', place: start.place }]);
+    if (start.place >= 0) this.#reactions.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
+    return tenure;
+  }
+
+  #tenureFrom(begun: Begun, found: Pick<Tenure, 'finished' | 'mayBeBlocked' | 'waiting'>): Tenure {
+    const { reactor, partition } = this;
+    let tenure: Tenure | undefined;
+    const onBroken = (error: unknown): void => {
+      if (tenure === this.#tenure) this.#break(error);
+    };
+    const pool = new HandlerPool(reactor, this.#reactions, { epoch: begun.epoch, onFenced: () => onBroken(new LeaseLost()) });
+    const commits = new ReactionCommits(this.#connection, reactor, partition, begun, {
+      leaseMs: this.#options.leaseMs,
+      onCommit: (events) => {
+        this.#options.onCommit(this, events);
+        this.#ready();
+      },
+      onBroken,
+      dropAppended: (appended) => this.#reactions.drop(appended),
+    });
+    const retries = new LetterRetries(this.#connection, reactor, partition, {
+      pool,
+      commits,
+      onFree: (key) => tenure && free(tenure, key),
+      onFreed: (key) => tenure?.changed.delete(key),
+      onShift: () => tenure && (tenure.waiting -= 1),
+      onBroken,
+      parks: () => tenure?.parks ?? 0,
+    });
+    const { place, mark } = begun;
+    tenure = { pool, commits, retries, ...found, blocked: new Set(), changed: new Set(), standing: { place, mark }, parks: 0 };
+    return tenure;
+  }
+
+  #isFull({ pool, commits }: Tenure): boolean {
+    return pool.inHand >= 2 * this.reactor.concurrency || commits.length >= reactorLimits.eventsBehindCheckpoint;
+  }
+
+  /** The key of an event that is to be handled; undefined for one that is passed over. */
+  #keyOf({ event, category }: LogEvent): string | undefined {
+    const { types } = this.reactor;
+    if (!this.categories.has(category) || (types && !types.has(event.type))) return undefined;
+    try {
+      return this.reactor.key(event);
+    } catch (cause) {
+      throw new ReactorFailedError(this.name, event, { cause });
+    }
+  }
+
+  /** Which of these keys wait behind a letter, where that is not known. */
+  async #learnBlocked(tenure: Tenure, keys: ReadonlySet<string>): Promise<void> {
+    if (!tenure.mayBeBlocked || keys.size === 0) return;
+    const { keys: names, port } = this.#connection;
+    const blockedKey = names.blocked(this.partition, this.reactor.name, this.reactor.version);
+    const asked = [...keys].filter((key) => !tenure.blocked.has(key));
+    if (asked.length === 0) return;
+    const places = (await port.send(blockedKey, ['HMGET', blockedKey, ...asked])) as (string | null)[];
+    for (const [index, key] of asked.entries()) if (places[index] !== null && !tenure.changed.has(key)) tenure.blocked.add(key);
+  }
+
+  #admit(tenure: Tenure, logEvent: LogEvent, key: string | undefined): void {
+    const isFinished = tenure.finished.has(logEvent.place);
+    const slot = tenure.commits.open(logEvent, key === undefined || isFinished, isFinished);
+    if (key === undefined || isFinished) return;
+    if (tenure.blocked.has(key)) this.#park(tenure, slot, logEvent, key);
+    else void tenure.pool.handle(logEvent, key).then((outcome) => this.#ended(tenure, slot, logEvent, { key, outcome }));
+  }
+
+  #ended(tenure: Tenure, slot: Slot, logEvent: LogEvent, { key, outcome }: { readonly key: string; readonly outcome: Outcome }): void {
+    if (outcome.kind === 'behind') this.#park(tenure, slot, logEvent, key);
+    else if (outcome.kind === 'done') tenure.commits.close(slot, [], outcome.appended);
+    else {
+      tenure.blocked.add(key);
+      this.#options.onDeadLetter(this, logEvent.event, outcome.error);
+      tenure.commits.close(slot, [{ what: 'dead', key, place: logEvent.place, letter: encodeLetter(letterOf(logEvent.category, key, outcome)) }]);
+    }
+  }
+
+  #park(tenure: Tenure, slot: Slot, logEvent: LogEvent, key: string): void {
+    tenure.parks += 1;
+    tenure.waiting += 1;
+    if (tenure.waiting > reactorLimits.eventsWaiting) return this.#break(tooManyWaiting(this.name, logEvent));
+    tenure.commits.close(slot, [{ what: 'park', key, entry: waitingEntry(logEvent) }]);
+  }
+
+  #break(error: unknown): void {
+    this.#broken ??= error;
+    this.#ready();
+  }
+
+  #ready(): void {
+    this.#onReady?.();
+    this.#onReady = undefined;
+  }
+}
+
+function free(tenure: Tenure, key: string): void {
+  tenure.blocked.delete(key);
+  tenure.changed.add(key);
+}
+
+function tooManyWaiting(name: string, { event }: LogEvent): ReactorFailedError {
+  return new ReactorFailedError(name, event, {
+    cause: new Error(
+      `More than ${reactorLimits.eventsWaiting} events of this partition wait behind dead letters: retry those, edit or discard them.`,
+    ),
+  });
+}
