@@ -33,5 +33,5 @@ function piecesOf(events: readonly Logged[]): Piece[] {
 
 function repeated(ops: readonly string[]): Finding[] {
   const seen = new Set<string>();
-  return ops.flatMap((op): Finding[] => (seen.size === seen.add(op).size ? [{ kind: 'doubled', message: `${op} was written more than once` }] : []));
+  return ops.flatMap((op): Finding[] => (seen.size === seen.add(op).size ? [{ kind: 'wrong', message: `${op} was written more than once` }] : []));
 }

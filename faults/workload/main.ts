@@ -21,6 +21,8 @@ const roles: { readonly [Name in Role]: (work: Work) => Promise<void> } = { prod
 /** Shorter than most faults last, so that outcomes come to be unknown. */
 const TIMEOUT_MS = 1_500;
 const RETRY_MS = 100;
+/** How long after the end of its work a process may still be there. */
+const ALIVE_MS_MAX = 8_000;
 
 const settings = settingsOfThisProcess();
 const recorder = recordTo(settings.folder, settings.name);
@@ -37,9 +39,14 @@ if (store) {
   await roles[settings.role]({ store, settings, recorder, stop: stopping.signal });
   await store.close();
 }
-recorder.close();
 process.removeAllListeners('disconnect');
 process.disconnect();
+setTimeout(tellWhatKeepsItAlive, ALIVE_MS_MAX).unref();
+
+/** Everything was closed: what is left would keep a program from ending. */
+function tellWhatKeepsItAlive(): void {
+  recorder.write({ t: 'error', who: settings.name, at: now(), message: `was kept alive by ${process.getActiveResourcesInfo().join(', ')}` });
+}
 
 /** The server may be down at this moment: that is what this is about. */
 export async function openStore({ url, namespace, library }: Settings, stop: AbortSignal): Promise<EventStore | undefined> {

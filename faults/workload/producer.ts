@@ -26,18 +26,18 @@ interface Reached {
 }
 
 export async function produce(work: Work): Promise<void> {
-  const producer = new Producer(work, await appendOne(work));
+  const { store, settings } = work;
+  const { plant, url, namespace, library } = settings;
+  const second = plant === 'no-deduplication' ? await EventStore.connect(url, { namespace, library }) : undefined;
+  const producer = new Producer(work, appendOne(store, second, plant));
   await producer.run();
+  await second?.close();
 }
 
-async function appendOne({ store, settings }: Work): Promise<AppendOne> {
-  if (settings.plant === 'no-deduplication') return appendAgainWhenSlow(store, await again(settings));
-  if (settings.plant === 'version-from-length') return appendAtLength(store);
+function appendOne(store: EventStore, second: EventStore | undefined, plant: Settings['plant']): AppendOne {
+  if (second) return appendAgainWhenSlow(store, second);
+  if (plant === 'version-from-length') return appendAtLength(store);
   return (stream, events) => store.append(stream, events);
-}
-
-function again({ url, namespace, library }: Settings): Promise<EventStore> {
-  return EventStore.connect(url, { namespace, library });
 }
 
 class Producer {

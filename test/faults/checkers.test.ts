@@ -76,7 +76,7 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
     wholeAppends,
     'an append of unknown outcome that was written twice',
     { log: [...log, logged('ledger:1', 2, 14, sixth.data)] },
-    ['doubled: p.5 was written more than once'],
+    ['wrong: p.5 was written more than once'],
   ],
   [
     wholeAppends,
@@ -85,7 +85,7 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
     [
       'wrong: p.4 is torn: of its 2 events these stand together: 0',
       'wrong: p.4 is torn: of its 2 events these stand together: 1',
-      'doubled: p.4 was written more than once',
+      'wrong: p.4 was written more than once',
     ],
   ],
   [
