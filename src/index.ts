@@ -11,6 +11,7 @@ export {
   type ProjectionDefinition,
   projection,
 } from './fold/projection.ts';
+export { type Serving, type StateOf, serving } from './fold/serving.ts';
 export { type Imported, type Source, type SourceDefinition, type SourceEntry, source } from './fold/source.ts';
 export {
   type AppendAllOptions,
@@ -40,6 +41,7 @@ export {
   DeliveryFailedError,
   DocumentTooLargeError,
   IdempotencyKeyReusedError,
+  InUseError,
   InvalidInputError,
   isMillraceError,
   LogLostError,
@@ -47,6 +49,7 @@ export {
   NotCaughtUpError,
   OutcomeUnknownError,
   PartitionMismatchError,
+  PausedError,
   ProjectionChangedError,
   ProjectionFailedError,
   ReactionFencedError,
@@ -58,6 +61,7 @@ export {
   StoreMismatchError,
   UnconfirmedError,
   type UnconfirmedResult,
+  UnknownVersionError,
   UnsuitableServerError,
   VersionConflictError,
 } from './errors.ts';
@@ -76,5 +80,9 @@ export {
   type StartFrom,
 } from './processor/reactor.ts';
 export type { ReactorProgress } from './processor/reactor-progress.ts';
+export { ProcessorControl, type RewindOptions } from './processor/processor-control.ts';
+export type { OverallProgress, PartitionProgress } from './processor/rebuild-progress.ts';
+export type { CompareOptions, ComparedDocument, DocumentDifference } from './processor/compare.ts';
+export type { ServeOptions } from './processor/flip.ts';
 export { projectionLimits } from './processor/documents.ts';
 export { reactorLimits } from './processor/reactor-task.ts';

@@ -38,6 +38,6 @@ async function readMark(connection: Connection, partition: number, { place, mark
 function logLost(what: string): LogLostError {
   return new LogLostError(
     `The log is not the one that was read before: ${what}. A flush, a restored backup or a failover that lost writes does this. ` +
-      'Nothing was passed over: what was read before is no longer in the log. Restore the log, or, to go on with the log as it is, delete this checkpoint with its documents and fold again.',
+      'Nothing was passed over: what was read before is no longer in the log. Restore the log; or, to go on with the log as it is, call ProcessorControl.rewind: documents are folded again from the beginning.',
   );
 }

@@ -49,27 +49,45 @@ export async function projectionProgress(
   partition: number,
   local: LocalState,
 ): Promise<ProjectionProgress> {
-  const { port, keys } = connection;
-  const { name, version, categories } = projection;
+  const { place, eventsFolded, lagEvents, isPaused } = await readCounts(connection, projection, partition);
+  return {
+    projection: projection.name,
+    version: projection.version,
+    partition,
+    position: place < 0 ? undefined : positionOf(partition, place),
+    eventsFolded,
+    lagEvents,
+    lagMs: lagEvents === 0 ? 0 : await ageOfNext(connection, projection, partition, place),
+    isPaused,
+    ...local,
+  };
+}
+
+/** What a checkpoint says, and how long the logs behind it are. */
+export interface Counts {
+  readonly place: number;
+  readonly eventsFolded: number;
+  readonly lagEvents: number;
+  readonly isPaused: boolean;
+  /** What is under way, or was broken off, in place of the folding. */
+  readonly unfinished: 'rewind' | 'drop' | undefined;
+}
+
+export async function readCounts({ port, keys }: Connection, { name, version, categories }: Followed, partition: number): Promise<Counts> {
   const checkpointKey = keys.checkpoint(partition, name, version);
   const logs = categories.map((category) => keys.log(partition, category));
   const [stored, ...lengths] = await Promise.all([
-    port.send(checkpointKey, ['HMGET', checkpointKey, 'position', 'seen']),
+    port.send(checkpointKey, ['HMGET', checkpointKey, 'position', 'seen', 'paused', 'clears']),
     ...logs.map((key) => port.send(key, ['XLEN', key])),
   ]);
-  const [entryId, seen] = stored as readonly [string | null, string | null];
-  const place = entryId ? packEntryId(entryId) : -1;
+  const [entryId, seen, paused, clears] = stored as readonly (string | null)[];
   const total = lengths.reduce<number>((sum, length) => sum + Number(length), 0);
-  const lagEvents = Math.max(0, total - Number(seen ?? 0));
   return {
-    projection: name,
-    version,
-    partition,
-    position: place < 0 ? undefined : positionOf(partition, place),
+    place: entryId ? packEntryId(entryId) : -1,
     eventsFolded: Number(seen ?? 0),
-    lagEvents,
-    lagMs: lagEvents === 0 ? 0 : await ageOfNext(connection, projection, partition, place),
-    ...local,
+    lagEvents: Math.max(0, total - Number(seen ?? 0)),
+    isPaused: (clears ?? paused) !== null,
+    unfinished: clears === 'rewind' || clears === 'drop' ? clears : undefined,
   };
 }
 

@@ -41,10 +41,10 @@ export type BeginReply = { readonly status: 'begun' | 'superseded' } | { readonl
 /** Takes the checkpoint away. */
 export async function beginClearing(
   port: RedisPort,
-  { checkpointKey, removedKey, generation }: ClearedPartition,
+  { checkpointKey, generation }: ClearedPartition,
   what: Clearing,
 ): Promise<BeginReply> {
-  const reply = await run<string>(port, scripts.beginClearing, [checkpointKey, removedKey], [String(generation), what]);
+  const reply = await run<string>(port, scripts.beginClearing, [checkpointKey], [String(generation), what]);
   return reply === 'begun' || reply === 'superseded' ? { status: reply } : { status: 'held', heldBy: reply };
 }
 

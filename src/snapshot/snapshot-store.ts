@@ -1,16 +1,19 @@
 // SnapshotStore: answers queries at once, from the documents that projections are folded into.
 import { InvalidInputError, StoreMismatchError } from '../errors.ts';
 import { assertDocumentKey, type Projection, streamOfDocument } from '../fold/projection.ts';
+import type { Serving } from '../fold/serving.ts';
 import { decodeAll, EVENTS_AT_ONCE, readTail, streamKeys } from '../log/fold-stream.ts';
 import type { Position } from '../position.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
-import { patternOf } from '../redis/keys.ts';
 import { reading } from '../redis/public-error.ts';
 import { readDocuments, readFresh } from '../redis/scripts.ts';
 import { splitToken, type Token } from '../token.ts';
 import { decodeDocument, documentFields } from './document.ts';
 import { foldDocuments, foldEvents, type Until } from './fold-documents.ts';
 import { waitUntilReached } from './reached.ts';
+import { assertBuilt, partitionsOf } from './ready.ts';
+import { scanDocuments } from './scan.ts';
+import { followServing } from './serving.ts';
 import { InWords } from '../show.ts';
 
 /** Which state of a document to read. Default: the one that is stored, which may lag behind the log. */
@@ -26,11 +29,15 @@ export interface GetOptions {
   readonly at?: Date | Position;
   /** Folds in what the processor has not folded yet: fresh to the last event. For projections that are keyed by stream. Default false. */
   readonly fresh?: boolean;
+  /**
+   * Reads what is there although the projection has not yet folded everything once: documents may be missing, or old. Without it such
+   * a read throws NotCaughtUpError. Default false.
+   */
+  readonly whileBuilding?: boolean;
   readonly signal?: AbortSignal;
 }
 
 const TIMEOUT_MS = 5_000;
-const SCAN_COUNT = 500;
 const DOCUMENTS_AT_ONCE = 500;
 
 /** Reads the documents of projections. Takes any open store; needs no closing. */
@@ -43,19 +50,24 @@ export class SnapshotStore {
   }
 
   /**
-   * One document, or undefined where there is none.
-   * @throws NotCaughtUpError when `atLeast` was not reached in time; LogLostError for a token beyond the end of the log.
+   * One document, or undefined where there is none. With `serving(…)` in place of a projection, that of the version which serves.
+   * @throws NotCaughtUpError when `atLeast` was not reached in time, or the projection is still being folded for the first time.
+   * @throws LogLostError for a token beyond the end of the log; UnknownVersionError when another version serves than the reader knows.
    * @throws StoreMismatchError for a token of another store; InvalidInputError for options or a key that cannot be.
    */
-  async get<State>(projection: Projection<State>, key: string, options: GetOptions = {}): Promise<State | undefined> {
+  async get<State>(projection: Projection<State> | Serving<State>, key: string, options: GetOptions = {}): Promise<State | undefined> {
     return (await this.getMany(projection, [key], options)).get(key);
   }
 
   /** Several documents by their keys; those that do not exist are absent. Throws as `get`. */
-  async getMany<State>(projection: Projection<State>, keys: readonly string[], options: GetOptions = {}): Promise<ReadonlyMap<string, State>> {
+  async getMany<State>(
+    projection: Projection<State> | Serving<State>,
+    keys: readonly string[],
+    options: GetOptions = {},
+  ): Promise<ReadonlyMap<string, State>> {
     const connection = connectionOf(this.#store);
     for (const key of keys) assertDocumentKey(key);
-    checkOptions(projection, options);
+    for (const each of versionsOf(projection)) checkOptions(each, options);
     options.signal?.throwIfAborted();
     return await reading(`read documents of ${projection.name}`, getDocuments(connection, projection, [...new Set(keys)], options));
   }
@@ -65,18 +77,15 @@ export class SnapshotStore {
    * It walks the whole keyspace of Redis with SCAN: for maintenance, not for queries.
    */
   async *keys(
-    projection: Projection<unknown>,
+    projection: Projection<unknown> | Serving<unknown>,
     { signal }: { readonly signal?: AbortSignal } = {},
   ): AsyncIterableIterator<string, undefined, undefined> {
     const connection = connectionOf(this.#store);
+    const version = await reading('find out which version serves', versionToRead(connection, projection));
     const seen = new Set<string>(); // SCAN may tell a key twice
     for (let partition = 0; partition < connection.keys.partitions; partition += 1) {
-      const prefix = connection.keys.snapshotPrefix(partition, projection.name, projection.version);
-      for (let cursor = ''; cursor !== '0'; ) {
-        signal?.throwIfAborted();
-        const command = ['SCAN', cursor || '0', 'MATCH', patternOf(prefix), 'COUNT', String(SCAN_COUNT)];
-        const [next, found] = (await reading('scan for documents', connection.port.send(prefix, command))) as [string, string[]];
-        cursor = next;
+      const prefix = connection.keys.snapshotPrefix(partition, version.name, version.version);
+      for await (const found of scanDocuments(connection, version, partition, signal)) {
         for (const key of await withoutTombstones(connection, found)) {
           if (seen.has(key)) continue;
           seen.add(key);
@@ -96,17 +105,31 @@ function checkOptions({ isKeyedByStream }: Projection<unknown>, { at, fresh, atL
     throw new InvalidInputError('option timeoutMs', 'milliseconds from 0', timeoutMs);
 }
 
+function versionsOf<State>(projection: Projection<State> | Serving<State>): readonly Projection<State>[] {
+  return 'versions' in projection ? projection.versions : [projection];
+}
+
+async function versionToRead<State>(connection: Connection, projection: Projection<State> | Serving<State>): Promise<Projection<State>> {
+  return 'versions' in projection ? await followServing(connection, projection) : projection;
+}
+
 async function getDocuments<State>(
   connection: Connection,
-  projection: Projection<State>,
+  followed: Projection<State> | Serving<State>,
   keys: readonly string[],
   options: GetOptions,
 ): Promise<ReadonlyMap<string, State>> {
-  const { at, atLeast, fresh, timeoutMs = TIMEOUT_MS, signal } = options;
+  const { at, atLeast, fresh, whileBuilding, timeoutMs = TIMEOUT_MS, signal } = options;
+  const projection = await versionToRead(connection, followed);
   if (atLeast !== undefined) await waitForToken(connection, projection, atLeast, { timeoutMs, signal });
   const until: Until = at;
   if (until !== undefined || projection.consistency === 'live') return await foldDocuments(connection, projection, keys, { until, signal });
-  return fresh === true ? await readAllFresh(connection, projection, keys) : await readStored(connection, projection, keys);
+  if (fresh === true) return await readAllFresh(connection, projection, keys);
+  const documents = readStored(connection, projection, keys);
+  // Who waited for a token has what was asked for, however far the rest is.
+  const isSure = whileBuilding === true || atLeast !== undefined;
+  const [found] = await Promise.all([documents, isSure || assertBuilt(connection, projection, partitionsOf(connection, projection, keys))]);
+  return found;
 }
 
 async function waitForToken(

@@ -1,7 +1,7 @@
 #!lua
 -- Takes a projection's checkpoint in a partition away, so that its documents can be removed: nobody commits or takes a lease from here on.
 -- May run again, also after a process that did so died: the generation is the same for all who clear at the same time.
--- KEYS  1 the checkpoint   2 how far removed documents were folded
+-- KEYS  1 the checkpoint
 -- ARGV  1 the generation that begins with it   2 'rewind' or 'drop'
 -- Reply 'begun'; 'superseded' where that generation is there already, or a later one is being made; for a drop the owner of a lease that still runs
 local checkpoint, generation, what = KEYS[1], tonumber(ARGV[1]), ARGV[2]
@@ -15,5 +15,4 @@ if clearing == generation and is[3] == what then return 'begun' end
 redis.call('HSET', checkpoint, 'clearing', generation, 'clears', what, 'owner', '', 'deadline', 0)
 redis.call('HINCRBY', checkpoint, 'epoch', 1)
 redis.call('HDEL', checkpoint, 'position', 'seen', 'event', 'built', 'reads', 'wanted', 'cleared')
-redis.call('HSET', KEYS[2], 'generation', generation)
 return 'begun'

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Notes that a projection has once folded everything there was in a partition: its documents are whole from then on.
 -- KEYS  1 the checkpoint
 -- ARGV  1 the generation that did so

@@ -1,0 +1,170 @@
+// ProcessorControl: acts on what the processors of every process do, by what they share in Redis.
+import { setTimeout as delay } from 'node:timers/promises';
+import { InUseError, InvalidInputError } from '../errors.ts';
+import type { AnyProjection, Projection } from '../fold/projection.ts';
+import { type Connection, connectionOf } from '../redis/connection.ts';
+import { pause, type PauseReply } from '../redis/control-scripts.ts';
+import { reading } from '../redis/public-error.ts';
+import { InWords } from '../show.ts';
+import type { Followed } from '../snapshot/reached.ts';
+import { readServingVersion } from '../snapshot/serving.ts';
+import { clearProjection, heldError } from './clearing.ts';
+import { Comparison, type CompareOptions, type DocumentDifference } from './compare.ts';
+import { flipTo, type ServeOptions } from './flip.ts';
+import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
+
+/** Options of `rewind`. */
+export interface RewindOptions {
+  /** Where it goes on: a projection only at the beginning, for its documents hold all events before. Default 'start'. */
+  readonly to?: 'start';
+  readonly signal?: AbortSignal;
+}
+
+/** How often it is looked whether a lease was given up, in milliseconds. */
+const POLL_MS = 50;
+
+/**
+ * Looks after what processors run, in all processes at once: shows how far it is, pauses it, folds it again, compares versions, flips
+ * readers from one to another, and drops one. Takes any open store; needs no closing, and no processor in the same process.
+ */
+export class ProcessorControl {
+  readonly #store: object;
+  readonly #looks = new Map<string, ProgressLooks>();
+
+  constructor(store: object) {
+    this.#store = store;
+    connectionOf(store);
+  }
+
+  /** How far it is, whoever runs it. Speed and time left are told from the second look on, by the same ProcessorControl. */
+  async progress(target: Followed): Promise<OverallProgress> {
+    const id = `${target.name}@${target.version}`;
+    const looks = this.#looks.get(id) ?? new ProgressLooks();
+    this.#looks.set(id, looks);
+    return await reading(`read the progress of ${id}`, looks.look(connectionOf(this.#store), target));
+  }
+
+  /**
+   * Keeps every process from running it, until `resume`: over restarts and kills too. Owners finish and store what they have in hand and
+   * give their leases up. Resolves when nobody can store anything of it any more; at the latest when the lease of an owner that is gone
+   * has run out. An abort of `signal` leaves it paused.
+   */
+  async pause(target: Followed, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const held = (await this.#pauseAll(target)).filter(({ owner }) => owner !== '');
+      if (held.length === 0) return;
+      await delay(POLL_MS);
+    }
+  }
+
+  /** Lets processors run it again; they see it within a second. It goes on where it was. */
+  async resume(target: Followed): Promise<void> {
+    const { port } = connectionOf(this.#store);
+    const keys = this.#checkpointKeys(target);
+    await reading(`resume ${target.name}`, Promise.all(keys.map((key) => port.send(key, ['HDEL', key, 'paused']))));
+  }
+
+  /**
+   * Folds a projection again from the first event on: removes its documents and its checkpoint, and processors that have it begin anew,
+   * those too in which it stood still. This is the way on after LogLostError, when the log as it is now is to count: then the documents
+   * may hold events that are gone. Readers of this very version see its documents come back one by one (they get NotCaughtUpError until
+   * all are there): to keep readers served, build a higher version beside it.
+   *
+   * Safe at every step: where this process dies in between nobody folds, and the same call again finishes it.
+   * @throws InvalidInputError for a projection that is not stored.
+   */
+  async rewind(projection: AnyProjection, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
+    assertStored(projection);
+    if (to !== 'start') throw new InvalidInputError('option to', "'start': the documents of a projection hold all events before", to);
+    await reading(`rewind ${projection.name}`, clearProjection(connectionOf(this.#store), projection, 'rewind', signal));
+  }
+
+  /**
+   * The documents that differ between two versions of a projection, or between two projections, in no order. It walks the whole keyspace
+   * with SCAN, holds a page at a time, and stores nothing: for maintenance. A document that comes or goes meanwhile may be missed.
+   * @throws InvalidInputError for a projection that is not stored; CorruptDocumentError for a document that cannot be read.
+   */
+  async *compare<First, Second>(
+    first: Projection<First>,
+    second: Projection<Second>,
+    { equal, limit = Number.POSITIVE_INFINITY, signal }: CompareOptions<First, Second> = {},
+  ): AsyncIterableIterator<DocumentDifference<First, Second>, undefined, undefined> {
+    assertStored(first);
+    assertStored(second);
+    if (!(typeof limit === 'number' && limit >= 1)) throw new InvalidInputError('option limit', 'a number from 1', limit);
+    const comparison = new Comparison(connectionOf(this.#store), [first, second], equal as ((a: unknown, b: unknown) => boolean) | undefined);
+    let found = 0;
+    for await (const difference of comparison.run(signal)) {
+      yield difference as DocumentDifference<First, Second>;
+      found += 1;
+      if (found >= limit) return undefined;
+    }
+    return undefined;
+  }
+
+  /**
+   * Flips all readers that follow the projection (`serving(…)`) to this version, by one write: in every process within a second. Flip back
+   * the same way. The result is the version that served before; undefined where none was ever named.
+   * @throws NotCaughtUpError where it does not reach, within `timeoutMs`, what the log held at the call, unless `evenIfBehind` is set.
+   * @throws PausedError while it is paused, or being rewound or dropped; InvalidInputError for a projection that is not stored.
+   */
+  async serve(projection: AnyProjection, options: ServeOptions = {}): Promise<number | undefined> {
+    assertStored(projection);
+    return await reading(`flip readers to ${projection.name}@${projection.version}`, flipTo(connectionOf(this.#store), projection, options));
+  }
+
+  /** The version of a projection that readers were flipped to last; undefined before any flip: then the lowest one that a reader knows serves. */
+  async servingVersion(name: string): Promise<number | undefined> {
+    return await reading(`read which version of ${name} serves`, readServingVersion(connectionOf(this.#store), name));
+  }
+
+  /**
+   * Removes a version for good: its documents, and last its checkpoint. Processors that still have it would build it again, so stop
+   * those first. Where this process dies in between, the same call again finishes it; until then nobody folds it.
+   * @throws InUseError while it serves, or while a processor runs it and has not paused.
+   */
+  async drop(projection: AnyProjection, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    assertStored(projection);
+    const connection = connectionOf(this.#store);
+    await reading(`drop ${projection.name}@${projection.version}`, this.#drop(connection, projection, signal));
+  }
+
+  async #drop(connection: Connection, projection: AnyProjection, signal: AbortSignal | undefined): Promise<void> {
+    await assertNotServing(connection, projection);
+    const found = await this.#pauseAll(projection);
+    try {
+      const partition = found.findIndex(({ owner }) => owner !== '');
+      if (partition >= 0) throw heldError(projection, partition, found[partition]?.owner ?? '');
+      await assertNotServing(connection, projection); // a flip to it that began before is seen here, or sees the pause
+    } catch (error) {
+      if (!found.every(({ wasPaused }) => wasPaused)) await this.resume(projection);
+      throw error;
+    }
+    await clearProjection(connection, projection, 'drop', signal);
+  }
+
+  async #pauseAll(target: Followed): Promise<readonly PauseReply[]> {
+    const { port } = connectionOf(this.#store);
+    const keys = this.#checkpointKeys(target);
+    const replies = await reading(`pause ${target.name}`, Promise.all(keys.map((key) => pause(port, [key]))));
+    return replies.flat();
+  }
+
+  #checkpointKeys({ name, version }: Followed): readonly string[] {
+    const { keys } = connectionOf(this.#store);
+    return Array.from({ length: keys.partitions }, (_, partition) => keys.checkpoint(partition, name, version));
+  }
+}
+
+function assertStored({ consistency }: AnyProjection): void {
+  if (consistency !== 'async')
+    throw new InvalidInputError('projection', "one that is stored (consistency 'async')", new InWords('one that is folded on read'));
+}
+
+async function assertNotServing(connection: Connection, { name, version }: AnyProjection): Promise<void> {
+  if ((await readServingVersion(connection, name)) !== version) return;
+  throw new InUseError(
+    `Version ${version} of projection ${name} serves. Nothing was dropped. Flip its readers to another version with ProcessorControl.serve, and drop it then.`,
+  );
+}
