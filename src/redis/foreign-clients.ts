@@ -31,7 +31,7 @@ export interface NodeRedisSentinel {
   readonly isOpen: boolean;
   connect(): Promise<unknown>;
   /** Lends the client of the primary. */
-  _execute<T>(isReadonly: boolean | undefined, borrow: (client: never) => Promise<T>): Promise<T>;
+  _execute<T>(isReadonly: boolean | undefined, borrow: (client: object) => Promise<T>): Promise<T>;
 }
 
 /** The part of ioredis's `Cluster` that is used; versions 5.4 to 6 fit. */
@@ -154,7 +154,7 @@ export class NodeRedisSentinelTopology implements Topology {
 
   async #borrow(): Promise<{ readonly lent: NodeRedisClient }> {
     if (!this.#sentinel.isOpen) await this.#sentinel.connect();
-    return await this.#sentinel._execute(false, (lent: NodeRedisClient) => Promise.resolve({ lent }));
+    return await this.#sentinel._execute(false, (lent) => Promise.resolve({ lent: lent as NodeRedisClient }));
   }
 
   wireTo(node: NodeName): Wire {

@@ -5,8 +5,13 @@ import { Redis as Redis5 } from 'ioredis-5';
 import { Redis as Redis54 } from 'ioredis-5-4';
 import { createClient as createClient5 } from 'redis-client-5';
 import { createClient as createClient50 } from 'redis-client-5-0';
-import { openPort, type RedisClient } from '../../src/redis/client.ts';
+import { openPort } from '../../src/redis/client.ts';
+import type { IoredisClient } from '../../src/redis/ioredis.ts';
+import type { NodeRedisClient } from '../../src/redis/node-redis.ts';
 import { PortError, type RedisPort } from '../../src/redis/port.ts';
+
+/** For one server. */
+export type ServerClient = NodeRedisClient | IoredisClient;
 
 export interface Way {
   readonly name: string;
@@ -18,7 +23,7 @@ export interface Way {
 
 export interface OpenWay extends AsyncDisposable {
   readonly port: RedisPort;
-  readonly client: RedisClient | undefined;
+  readonly client: ServerClient | undefined;
 }
 
 function byUrl(library: 'node-redis' | 'ioredis'): Way {
@@ -32,7 +37,7 @@ function byUrl(library: 'node-redis' | 'ioredis'): Way {
   };
 }
 
-function own(name: string, resends: boolean, make: (url: string) => RedisClient): Way {
+function own(name: string, resends: boolean, make: (url: string) => ServerClient): Way {
   return {
     name: `over a client of ${name}`,
     resends,
@@ -46,7 +51,7 @@ function own(name: string, resends: boolean, make: (url: string) => RedisClient)
 }
 
 /** Ends a client as its owner would. */
-export function end(client: RedisClient): void {
+export function end(client: ServerClient): void {
   if ('isOpen' in client) {
     if (client.isOpen) client.destroy();
   } else {

@@ -1,6 +1,7 @@
 // Raw connections for tests, which know nothing of the library, and names that no other test uses.
 import { randomBytes } from 'node:crypto';
 import { createClient } from '@redis/client';
+import { connectRawCluster } from './raw-cluster.ts';
 
 export type RawReply = string | number | null | RawReply[];
 
@@ -10,16 +11,36 @@ export interface RawClient extends AsyncDisposable {
   close(): void;
 }
 
-/** Connects to `url`; without one, to the engine that all tests share. It does not reconnect: a test shall notice. */
-export async function connectRaw(url: string = testUrl()): Promise<RawClient> {
-  const client = createClient({ url, RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 5_000 } });
+/** Connects to `url`; without one, to what all tests share, be it a cluster. It does not reconnect: a test shall notice. */
+export async function connectRaw(url?: string): Promise<RawClient> {
+  const setUp = testSetUp();
+  if (url === undefined && setUp.kind === 'cluster') return await connectRawCluster(setUp.nodes);
+  const client = createClient({ url: url ?? primaryUrl(setUp), RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 5_000 } });
   client.on('error', () => {}); // the pending command rejects with it
   await client.connect();
   const close = (): void => client.destroy();
   return { send: (...args) => client.sendCommand(args), close, [Symbol.asyncDispose]: async () => close() };
 }
 
-/** The engine that all tests share: read and write it, never flush, fill or restart it. */
+/** What the stores of all tests are on: one server, a cluster, or a server that sentinels watch over. */
+export type TestSetUp =
+  | { readonly kind: 'server' }
+  | { readonly kind: 'cluster'; readonly nodes: readonly string[] }
+  | { readonly kind: 'sentinel'; readonly sentinels: readonly string[]; readonly name: string; readonly primary: string };
+
+/** Read and write it; never flush, fill or restart it. */
+export function testSetUp(): TestSetUp {
+  return JSON.parse(process.env['MILLRACE_TEST_SETUP'] ?? '{"kind":"server"}') as TestSetUp;
+}
+
+function primaryUrl(setUp: TestSetUp): string {
+  return setUp.kind === 'sentinel' ? setUp.primary : testUrl();
+}
+
+/**
+ * An engine by itself, for tests of one connection: the one that all tests share. Where those are about a cluster or sentinels it is another
+ * one beside them. Read and write it, never flush, fill or restart it.
+ */
 export function testUrl(): string {
   const url = process.env['MILLRACE_TEST_URL'];
   if (url === undefined) throw new Error('MILLRACE_TEST_URL is not set: run the tests with vitest, whose global setup finds an engine');

@@ -1,9 +1,9 @@
 // Stores for tests: each in a namespace of its own, through the client that this run tests, closed at the end.
-import { createClient } from '@redis/client';
-import { Redis } from 'ioredis';
+import { createClient, createCluster, createSentinel } from '@redis/client';
+import { Cluster, Redis } from 'ioredis';
 import { category, type Event, EventStore, type EventReader, type RecordedEvent, type RedisClient } from 'millrace';
 import type { ClientOptions, StoreOptions } from '../../src/redis/open.ts';
-import { testClient, testUrl, uniqueNamespace } from './clients.ts';
+import { testClient, testSetUp, testUrl, uniqueNamespace } from './clients.ts';
 
 /** What most tests append: a number. */
 export type Noted = Event<'Noted', { readonly n: number }>;
@@ -20,23 +20,54 @@ export function someNotes(count: number, first = 1): Noted[] {
   return Array.from({ length: count }, (_, index) => note(first + index));
 }
 
-/** Opens a store by URL: of the shared engine, and in a new namespace, unless told otherwise. */
-export function openStore({
-  url = testUrl(),
-  namespace = uniqueNamespace(),
-  ...options
-}: StoreOptions & { readonly url?: string } = {}): Promise<EventStore> {
-  return EventStore.connect(url, { library: testClient(), namespace, ...options });
+/** Of a cluster, where a test does not care. A test that does, because it looks at one, gives `partitions`. */
+const CLUSTER_PARTITIONS = 16;
+
+/** Opens a store by URL, or on what all tests share, and in a new namespace, unless told otherwise. */
+export function openStore({ url, namespace = uniqueNamespace(), ...rest }: StoreOptions & { readonly url?: string } = {}): Promise<EventStore> {
+  const options = { library: testClient(), namespace, ...rest };
+  const setUp = testSetUp();
+  if (url !== undefined || setUp.kind === 'server') return EventStore.connect(url ?? testUrl(), options);
+  if (setUp.kind === 'cluster') return EventStore.connect({ nodes: setUp.nodes, partitions: CLUSTER_PARTITIONS, ...options });
+  return EventStore.connect({ sentinels: setUp.sentinels, name: setUp.name, ...options });
 }
 
 /** A client of the caller's own, with the settings that its library comes with, that notes what it sends. */
 export interface OwnClient extends AsyncDisposable {
   readonly client: RedisClient;
-  /** The commands sent over it, not those of its duplicates. */
+  /** The commands sent over it, not those of its duplicates; none of a cluster's client, which is not sent on: give `url` where they are looked at. */
   readonly sent: string[][];
+  /** Where a test does not say otherwise. */
+  readonly defaults: { readonly partitions?: number };
 }
 
-export async function ownClient(url: string = testUrl()): Promise<OwnClient> {
+/** To `url`, or to what all tests share. */
+export async function ownClient(url?: string): Promise<OwnClient> {
+  const setUp = testSetUp();
+  if (url !== undefined || setUp.kind === 'server') return await ownServerClient(url ?? testUrl());
+  return setUp.kind === 'cluster' ? clusterClient(setUp.nodes) : sentinelClient(setUp);
+}
+
+function clusterClient(nodes: readonly string[]): OwnClient {
+  const client = testClient() === 'ioredis' ? new Cluster([...nodes]) : createCluster({ rootNodes: nodes.map((url) => ({ url })) });
+  client.on('error', () => {});
+  return { client, sent: [], defaults: { partitions: CLUSTER_PARTITIONS }, [Symbol.asyncDispose]: async () => endClient(client) };
+}
+
+function sentinelClient({ sentinels, name }: { readonly sentinels: readonly string[]; readonly name: string }): OwnClient {
+  const nodes = sentinels.map((url) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) }));
+  const client = testClient() === 'ioredis' ? new Redis({ sentinels: nodes, name }) : createSentinel({ name, sentinelRootNodes: nodes });
+  client.on('error', () => {});
+  return { client, sent: [], defaults: {}, [Symbol.asyncDispose]: async () => endClient(client) };
+}
+
+/** As its owner would. */
+function endClient(client: { readonly isOpen: boolean; destroy(): void } | { disconnect(): void }): void {
+  if (!('isOpen' in client)) client.disconnect();
+  else if (client.isOpen) client.destroy();
+}
+
+async function ownServerClient(url: string): Promise<OwnClient> {
   const sent: string[][] = [];
   if (testClient() === 'ioredis') {
     const client = new Redis(url);
@@ -46,7 +77,7 @@ export async function ownClient(url: string = testUrl()): Promise<OwnClient> {
       sent.push([command.name.toUpperCase(), ...command.args.map(String)]);
       return send(command, stream);
     };
-    return { client, sent, [Symbol.asyncDispose]: async () => client.disconnect() };
+    return { client, sent, defaults: {}, [Symbol.asyncDispose]: async () => client.disconnect() };
   }
   const client = createClient({ url });
   client.on('error', () => {});
@@ -56,12 +87,12 @@ export async function ownClient(url: string = testUrl()): Promise<OwnClient> {
     return send(args, options);
   };
   await client.connect();
-  return { client, sent, [Symbol.asyncDispose]: async () => void (client.isOpen && client.destroy()) };
+  return { client, sent, defaults: {}, [Symbol.asyncDispose]: async () => endClient(client) };
 }
 
 /** Opens a store over a client of the caller's own. */
-export function openStoreOver({ client }: OwnClient, options: Omit<ClientOptions, 'client'> = {}): Promise<EventStore> {
-  return EventStore.connect({ client, namespace: uniqueNamespace(), ...options });
+export function openStoreOver({ client, defaults }: OwnClient, options: Omit<ClientOptions, 'client'> = {}): Promise<EventStore> {
+  return EventStore.connect({ client, namespace: uniqueNamespace(), ...defaults, ...options });
 }
 
 /** Every event of a reader that ends, or the first `count` of one that does not. */
