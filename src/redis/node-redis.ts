@@ -78,7 +78,10 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
     open: async () => {
       if (!client.isOpen) await client.connect();
     },
-    destroy: () => destroy(client),
+    destroy: () => {
+      destroy(client);
+      endings.get(client)?.abort();
+    },
     reconnect: () => {
       destroy(client);
       client.connect().catch(() => undefined);
@@ -91,16 +94,22 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
   };
 }
 
+/** Of the clients that we make. One that is destroyed forgets a socket that is still being connected, which then stays for good. */
+const endings: WeakMap<NodeRedisClient, AbortController> = new WeakMap();
+
+/** `make` gets the signal that ends the client's sockets: `node:net` takes it. */
+function withEnding(make: (signal: AbortSignal) => NodeRedisClient): NodeRedisClient {
+  const ending = new AbortController();
+  const client = make(ending.signal);
+  endings.set(client, ending);
+  return client;
+}
+
 /** A client that we make for an address. */
 export function createNodeRedis(module: NodeRedisModule, address: Address, timeoutMs: number): NodeRedisClient {
   const { host, port, tls, username, password, database } = address;
-  return module.createClient({
-    ...OWN_OPTIONS,
-    username,
-    password,
-    database,
-    socket: { ...tls, host, port, tls: tls !== undefined, connectTimeout: timeoutMs, reconnectStrategy: backoffMs },
-  });
+  const socket = { ...tls, host, port, tls: tls !== undefined, connectTimeout: timeoutMs, reconnectStrategy: backoffMs };
+  return withEnding((signal) => module.createClient({ ...OWN_OPTIONS, username, password, database, socket: { ...socket, signal } }));
 }
 
 /** Refuses a caller's client whose settings would change what is stored or break the connection. */
@@ -122,9 +131,10 @@ function duplicate(
   at: { readonly host: string; readonly port: number } | undefined,
 ): NodeRedisClient {
   const socket = { ...options.socket, socketTimeout: undefined, reconnectStrategy: backoffMs };
-  if (at === undefined) return client.duplicate({ ...OWN_OPTIONS, socket });
   // A URL among the settings would win over the address.
-  return client.duplicate({ ...OWN_OPTIONS, url: undefined, readonly: false, socket: { ...socket, ...at, path: undefined } });
+  const moved = at === undefined ? {} : { url: undefined, readonly: false };
+  const place = at === undefined ? {} : { ...at, path: undefined };
+  return withEnding((signal) => client.duplicate({ ...OWN_OPTIONS, ...moved, socket: { ...socket, ...place, signal } }));
 }
 
 /** Version 5.0 throws where there is nothing to destroy. */
