@@ -157,6 +157,18 @@ describe('what cannot be delivered', () => {
     expect(await stored()).toEqual([3]);
   });
 
+  test('is tried again before what was scheduled for its stream since', async () => {
+    await raw.send('SET', keys.stream(0, first), 'no list');
+    await scheduleNotes([1]);
+    const { delivery: one, failures } = delivery();
+    await one.next();
+    expect(failures).toHaveLength(1);
+    await raw.send('DEL', keys.stream(0, first));
+    await scheduleNotes([3]);
+    await until('both are delivered', async () => (await one.next()) >= 0 && (await idsLeft()).length === 0);
+    expect(await stored()).toEqual([1, 3]);
+  });
+
   test('in more streams than a page holds does not keep later ones of others from coming', async () => {
     await raw.send('SET', keys.log(0, 'notes'), 'no log');
     const marked = Array.from({ length: 300 }, (_, n) => n);
