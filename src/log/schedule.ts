@@ -6,7 +6,7 @@ import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { type RawScheduled, readScheduled as readPage } from '../redis/read-scheduled.ts';
 import { prepare } from './append.ts';
-import { failedError, settle } from './append-outcome.ts';
+import { failedError, settle, unconfirmed } from './append-outcome.ts';
 import { decodePayload, partitionOfId, type ScheduledAppend } from './prepare-schedule.ts';
 
 /** Options of `schedule`. */
@@ -81,6 +81,7 @@ export async function cancelScheduled(connection: Connection, id: string): Promi
     bytes: id.length,
   });
   if (outcome.kind === 'failed') throw failedError(outcome.message);
+  if (outcome.kind === 'unconfirmed') throw unconfirmed({ streamVersions: [], position: '', isRepeated: false }, outcome.shortfall);
   return outcome.kind === 'appended';
 }
 
