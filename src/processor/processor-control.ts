@@ -127,21 +127,23 @@ export class ProcessorControl {
   async drop(projection: AnyProjection, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     assertStored(projection);
     const connection = connectionOf(this.#store);
-    await reading(`drop ${projection.name}@${projection.version}`, this.#drop(connection, projection, signal));
+    const doing = `drop ${projection.name}@${projection.version}`;
+    await reading(doing, assertNotServing(connection, projection));
+    await this.#pauseToDrop(connection, projection);
+    await reading(doing, clearProjection(connection, projection, 'drop', signal));
   }
 
-  async #drop(connection: Connection, projection: AnyProjection, signal: AbortSignal | undefined): Promise<void> {
-    await assertNotServing(connection, projection);
+  /** Nobody takes it from here on, and a flip to it that began before is seen here, or sees the pause. */
+  async #pauseToDrop(connection: Connection, projection: AnyProjection): Promise<void> {
     const found = await this.#pauseAll(projection);
     try {
       const partition = found.findIndex(({ owner }) => owner !== '');
       if (partition >= 0) throw heldError(projection, partition, found[partition]?.owner ?? '');
-      await assertNotServing(connection, projection); // a flip to it that began before is seen here, or sees the pause
+      await reading('look which version serves', assertNotServing(connection, projection));
     } catch (error) {
       if (!found.every(({ wasPaused }) => wasPaused)) await this.resume(projection);
       throw error;
     }
-    await clearProjection(connection, projection, 'drop', signal);
   }
 
   async #pauseAll(target: Followed): Promise<readonly PauseReply[]> {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type AnyProjection,
   type EventStore,
+  isMillraceError,
   type ProcessorEvents,
   type Projection,
   projection,
@@ -78,9 +79,19 @@ export function run(store: EventStore, options: StreamProcessorOptions): Running
 /** Waits for a condition; fails with `what` when it takes too long. */
 export async function until(what: string, isTrue: () => boolean | Promise<boolean>, timeoutMs = 15_000): Promise<void> {
   const end = performance.now() + timeoutMs;
-  while (!(await isTrue())) {
+  while (!(await isTrueNow(isTrue))) {
     if (performance.now() > end) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
     await delay(5);
+  }
+}
+
+/** A document of a projection that has not caught up once cannot be read yet. */
+async function isTrueNow(isTrue: () => boolean | Promise<boolean>): Promise<boolean> {
+  try {
+    return await isTrue();
+  } catch (error) {
+    if (isMillraceError(error, 'not-caught-up')) return false;
+    throw error;
   }
 }
 
