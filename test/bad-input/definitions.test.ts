@@ -102,7 +102,7 @@ describe('a projection', () => {
       expect(error.message).toMatch(message);
     };
     await stopped();
-    expect(await new SnapshotStore(store).get(bad, '1')).toBeUndefined();
+    expect(await new SnapshotStore(store).get(bad, '1', { whileBuilding: true })).toBeUndefined();
     await using raw = await connectRaw();
     expect([...(await contentsOf(raw, namespace)).keys()].filter((key) => key.includes(`snapshot:${bad.name}`))).toEqual([]);
   });

@@ -164,7 +164,8 @@ describe('the key of a document', () => {
 
   it('may be any other text', async () => {
     const snapshots = new SnapshotStore(store);
-    for (const key of ['a b', '\u0000', '{', '}', '__proto__', '*', '😀']) expect(await snapshots.get(sums, key)).toBeUndefined();
+    for (const key of ['a b', '\u0000', '{', '}', '__proto__', '*', '😀'])
+      expect(await snapshots.get(sums, key, { whileBuilding: true })).toBeUndefined();
   });
 });
 
