@@ -26,7 +26,7 @@ export interface PreparedLater {
  * Throws InvalidInputError.
  */
 export function prepareSchedule(connection: Connection, parts: readonly ScheduledAppend[], metadata?: EventMetadata): readonly PreparedLater[] {
-  if (!Array.isArray(parts)) throw new InvalidInputError('schedule', 'an array of { stream, events, deliverAt }', parts);
+  if (!Array.isArray(parts as unknown)) throw new InvalidInputError('schedule', 'an array of { stream, events, deliverAt }', parts);
   return parts.map(({ stream, events: given, deliverAt }) => {
     const { id: streamId } = splitStreamName(stream);
     const due = String(dueMsOf(deliverAt));

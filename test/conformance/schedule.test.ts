@@ -96,7 +96,7 @@ describe('what is scheduled', () => {
     await store.schedule(stream, note(2), { deliverAt: PAST });
     await store.append(stream, note(3));
     await running.processor.runUntilCaughtUp();
-    expect((await stored()).sort()).toEqual([1, 2, 3]);
+    expect((await stored()).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
   });
 
   test('stays where no processor delivers', async () => {
