@@ -65,6 +65,7 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
   const options: KnownOptions = client.options ?? {};
   // Version 6 makes RESP3 connections unless told otherwise; which version this is, a client does not say.
   const mayBeResp3 = options.RESP !== 2;
+  const connecting = new Connecting(isOwn ? client : undefined);
   return {
     where: whereOf(options),
     secrets,
@@ -76,14 +77,14 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
     send: (_key, args) => client.sendCommand(args, COMMAND_OPTIONS),
     shape: (args, raw) => (mayBeResp3 ? reshaped(args[0] as string, raw) : (raw as Reply)),
     open: async () => {
-      if (!client.isOpen) await client.connect();
+      if (client.isOpen) return;
+      connecting.begun();
+      await client.connect();
     },
-    destroy: () => {
-      destroy(client);
-      endings.get(client)?.abort();
-    },
+    destroy: () => connecting.over(() => destroy(client)),
     reconnect: () => {
       destroy(client);
+      connecting.begun();
       client.connect().catch(() => undefined);
     },
     duplicate: (at) => nodeRedisWire(duplicate(client, options, at), true, secrets),
@@ -94,22 +95,11 @@ export function nodeRedisWire(client: NodeRedisClient, isOwn: boolean, secrets: 
   };
 }
 
-/** Of the clients that we make. One that is destroyed forgets a socket that is still being connected, which then stays for good. */
-const endings: WeakMap<NodeRedisClient, AbortController> = new WeakMap();
-
-/** `make` gets the signal that ends the client's sockets: `node:net` takes it. */
-function withEnding(make: (signal: AbortSignal) => NodeRedisClient): NodeRedisClient {
-  const ending = new AbortController();
-  const client = make(ending.signal);
-  endings.set(client, ending);
-  return client;
-}
-
 /** A client that we make for an address. */
 export function createNodeRedis(module: NodeRedisModule, address: Address, timeoutMs: number): NodeRedisClient {
   const { host, port, tls, username, password, database } = address;
   const socket = { ...tls, host, port, tls: tls !== undefined, connectTimeout: timeoutMs, reconnectStrategy: backoffMs };
-  return withEnding((signal) => module.createClient({ ...OWN_OPTIONS, username, password, database, socket: { ...socket, signal } }));
+  return module.createClient({ ...OWN_OPTIONS, username, password, database, socket });
 }
 
 /** Refuses a caller's client whose settings would change what is stored or break the connection. */
@@ -131,10 +121,41 @@ function duplicate(
   at: { readonly host: string; readonly port: number } | undefined,
 ): NodeRedisClient {
   const socket = { ...options.socket, socketTimeout: undefined, reconnectStrategy: backoffMs };
+  if (at === undefined) return client.duplicate({ ...OWN_OPTIONS, socket });
   // A URL among the settings would win over the address.
-  const moved = at === undefined ? {} : { url: undefined, readonly: false };
-  const place = at === undefined ? {} : { ...at, path: undefined };
-  return withEnding((signal) => client.duplicate({ ...OWN_OPTIONS, ...moved, socket: { ...socket, ...place, signal } }));
+  return client.duplicate({ ...OWN_OPTIONS, url: undefined, readonly: false, socket: { ...socket, ...at, path: undefined } });
+}
+
+/**
+ * Whether a client is making a connection at this moment. One that is destroyed then forgets the socket, which connects all the same and
+ * stays for good: so the end of the attempt is waited for, which the client's `connectTimeout` limits. On a caller's client nothing listens.
+ */
+class Connecting {
+  readonly #client: NodeRedisClient | undefined;
+  #isUnderWay = false;
+  #waiting: (() => void)[] = [];
+
+  constructor(client: NodeRedisClient | undefined) {
+    this.#client = client;
+    client?.on('reconnecting', () => this.begun());
+    client?.on('connect', () => this.#ended());
+    client?.on('error', () => this.#ended());
+  }
+
+  begun(): void {
+    this.#isUnderWay = this.#client !== undefined;
+  }
+
+  /** Calls `then` when no attempt is under way: at once, or when it ends. */
+  over(then: () => void): void {
+    if (this.#isUnderWay) this.#waiting.push(then);
+    else then();
+  }
+
+  #ended(): void {
+    this.#isUnderWay = false;
+    for (const then of this.#waiting.splice(0)) then();
+  }
 }
 
 /** Version 5.0 throws where there is nothing to destroy. */
