@@ -314,6 +314,18 @@ export class ReactorFailedError extends MillraceError {
   }
 }
 
+/** Others kept appending to the streams that a process manager commands: it decided again and again. The event is tried again like any that failed. */
+export class ProcessConflictError extends MillraceError {
+  readonly code = 'process-conflict';
+
+  constructor(manager: string, attempts: number) {
+    super(
+      `Process manager ${show(manager)} decided ${attempts} times, and each time others had appended to a stream that it commands before its step was stored. ` +
+        'Nothing was written. Let fewer write to that stream, or split it.',
+    );
+  }
+}
+
 /** A handler took longer than its reactor's `timeoutMs`. The attempt counts as failed: what a dead letter shows when it was the last one. */
 export class ReactionTimeoutError extends MillraceError {
   readonly code = 'reaction-timeout';

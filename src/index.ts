@@ -50,6 +50,7 @@ export {
   OutcomeUnknownError,
   PartitionMismatchError,
   PausedError,
+  ProcessConflictError,
   ProjectionChangedError,
   ProjectionFailedError,
   ReactionFencedError,
@@ -73,12 +74,14 @@ export {
   type ReactionAppendOptions,
   type ReactionContext,
   type ReactionExecuteOptions,
+  type ReactionScheduleOptions,
   type Reactor,
   type ReactorDefinition,
   type RetryOptions,
   reactor,
   type StartFrom,
 } from './processor/reactor.ts';
+export { type Effect, type Effects, type ProcessManager, type ProcessManagerDefinition, processManager } from './processor/process-manager.ts';
 export type { ReactorProgress } from './processor/reactor-progress.ts';
 export { ProcessorControl, type RewindOptions } from './processor/processor-control.ts';
 export type { OverallProgress, PartitionProgress } from './processor/rebuild-progress.ts';

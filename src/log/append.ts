@@ -4,6 +4,7 @@ import { InvalidInputError, PartitionMismatchError } from '../errors.ts';
 import { type AnyEvent, type EventMetadata, splitStreamName, type StreamName } from '../event.ts';
 import { positionOf } from '../position.ts';
 import type { MultiAppend, PreparedAppend, PreparedEvent, PreparedMark, PreparedResult, PreparedStream } from '../redis/batch.ts';
+import type { DocumentWrite } from '../redis/scripts.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { show } from '../show.ts';
 import { tokenAt } from '../token.ts';
@@ -115,6 +116,16 @@ export interface PrepareOptions extends AppendAllOptions {
   readonly digest?: string;
   readonly mayBeEmpty?: boolean;
   readonly once?: Once | undefined;
+  readonly along?: Along | undefined;
+}
+
+/** A document that changes with the events, in the partition where it lies. */
+export interface Along {
+  readonly partition: number;
+  readonly marks: readonly PreparedMark[];
+  readonly documents: readonly DocumentWrite[];
+  /** What is thrown for a stream that lies elsewhere. */
+  mismatch(streamName: string): Error;
 }
 
 /** What a request is recognised by that comes with `Once`: a repeat counts as such whatever it asks for. */
@@ -128,10 +139,8 @@ export function prepare(connection: Connection, parts: readonly StreamAppend[], 
   const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
   const later = prepareSchedule(connection, schedule, metadata);
   const bytes = checkSize([...streams, ...later]);
-  const partition = commonPartition(connection, [
-    ...[...streams, ...later].map(({ streamName }) => streamName),
-    ...guards.map(({ stream }) => stream),
-  ]);
+  const names = [...[...streams, ...later].map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)];
+  const partition = options.along ? partitionAlong(connection, names, options.along) : commonPartition(connection, names);
   const asked = parts.map(({ expectedVersion = 'any' }, index) => ({
     streamName: streams[index]?.streamName ?? '',
     expected: expectedVersion,
@@ -139,7 +148,7 @@ export function prepare(connection: Connection, parts: readonly StreamAppend[], 
   }));
   const only = streams.length === 1 ? streams[0] : undefined;
   const event = only?.events.length === 1 ? only.events[0] : undefined;
-  const isPlain = only && event?.extras.length === 0 && count === 1 && idempotencyKey === undefined && options.once === undefined;
+  const isPlain = only && event?.extras.length === 0 && count === 1 && idempotencyKey === undefined && !options.once && !options.along;
   const prepared: PreparedAppend = isPlain
     ? { kind: 'plain', category: only.category, streamName: only.streamName, expected: only.expected, type: event.type, data: event.data, bytes }
     : prepareMulti(connection, { partition, streams, later, bytes, options });
@@ -156,7 +165,7 @@ interface MultiParts {
 }
 
 function prepareMulti({ keys }: Connection, { partition, streams, later, bytes, options }: MultiParts): MultiAppend {
-  const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest, once } = options;
+  const { guards = [], idempotencyKey, idempotencyTtlMs = IDEMPOTENCY_TTL_MS, digest, once, along } = options;
   const resultAt = (): PreparedResult | undefined => {
     if (once) return { ...once.result(partition), digest: DIGEST_OF_ONCE };
     if (idempotencyKey === undefined) return undefined;
@@ -169,7 +178,8 @@ function prepareMulti({ keys }: Connection, { partition, streams, later, bytes, 
     kind: 'multi',
     streams,
     guards: guards.map(({ stream, expectedVersion }) => ({ streamName: stream, expected: expectedText(expectedVersion) })),
-    marks: once?.marks(partition) ?? [],
+    marks: [...(once?.marks(partition) ?? []), ...(along?.marks ?? [])],
+    documents: along?.documents,
     result: resultAt(),
     scheduled: later.map(({ entry }) => entry),
     bytes,
@@ -219,6 +229,12 @@ export function expectedText(expected: unknown): string {
       if (typeof expected === 'number' && Number.isSafeInteger(expected) && expected >= 0) return String(expected);
       throw new InvalidInputError('expectedVersion', "a whole number from 0, 'no-stream', 'stream-exists' or 'any'", expected);
   }
+}
+
+function partitionAlong({ keys }: Connection, names: readonly string[], { partition, mismatch }: Along): number {
+  const elsewhere = names.find((name) => keys.partitionOf(splitStreamName(name).id) !== partition);
+  if (elsewhere !== undefined) throw mismatch(elsewhere);
+  return partition;
 }
 
 function commonPartition({ keys }: Connection, names: readonly string[]): number {

@@ -5,7 +5,7 @@ import type { MultiAppend, PreparedEvent, PreparedMark, PreparedSchedule, Prepar
 import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { type RawScheduled, readScheduled as readPage } from '../redis/read-scheduled.ts';
-import { prepare } from './append.ts';
+import { type Once, prepare } from './append.ts';
 import { failedError, settle, unconfirmed } from './append-outcome.ts';
 import { decodePayload, partitionOfId, type ScheduledAppend } from './prepare-schedule.ts';
 
@@ -51,7 +51,7 @@ export interface ScheduledEvents {
 export async function schedule(
   connection: Connection,
   { stream, events }: Pick<ScheduledAppend, 'stream' | 'events'>,
-  { deliverAt, ...options }: ScheduleOptions,
+  { deliverAt, ...options }: ScheduleOptions & { readonly once?: Once },
 ): Promise<ScheduleResult> {
   const request = prepare(connection, [], { ...options, schedule: [{ stream, events, deliverAt }] });
   const { scheduledIds, isRepeated } = await settle(connection, request, await connection.writer.append(request.partition, request.append));

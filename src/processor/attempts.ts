@@ -1,7 +1,7 @@
 // One attempt at an event: the handler under a time limit, and the wait before the next one.
 import type { RecordedEvent } from '../event.ts';
 import { ReactionTimeoutError } from '../errors.ts';
-import type { ReactionContext, Reactor, RetryOptions } from './reactor.ts';
+import type { Reactor, RetryOptions } from './reactor.ts';
 
 /** What one attempt came to. */
 export type AttemptOutcome = { readonly isDone: true } | { readonly isDone: false; readonly error: unknown };
@@ -10,7 +10,12 @@ export type AttemptOutcome = { readonly isDone: true } | { readonly isDone: fals
  * Calls the handler. It counts as failed once its time is over, whether or not it heeds its signal: a handler that hangs must not hold
  * its key for ever. One that goes on all the same may overlap the next attempt.
  */
-export async function attempt(reactor: Reactor, event: RecordedEvent, context: ReactionContext, abort: AbortController): Promise<AttemptOutcome> {
+export async function attempt(
+  reactor: Reactor,
+  event: RecordedEvent,
+  handle: () => Promise<unknown> | void,
+  abort: AbortController,
+): Promise<AttemptOutcome> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -20,7 +25,7 @@ export async function attempt(reactor: Reactor, event: RecordedEvent, context: R
     }, reactor.timeoutMs);
   });
   try {
-    await Promise.race([reactor.handle(event, context), tooLate]);
+    await Promise.race([handle(), tooLate]);
     return { isDone: true };
   } catch (error) {
     return { isDone: false, error };

@@ -1,8 +1,8 @@
 // Calls a reactor's handlers: so many at the same time, those of one key one after the other, each event until it is done or given up.
-import { ReactionFencedError } from '../errors.ts';
+import { InvalidInputError, PartitionMismatchError, ReactionFencedError } from '../errors.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { attempt, delayAfter } from './attempts.ts';
-import type { Appended, Reactions } from './reaction-context.ts';
+import type { Leftovers, ReactionHandler } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
 
 /**
@@ -10,7 +10,7 @@ import type { Reactor } from './reactor.ts';
  * this one has to wait.
  */
 export type Outcome =
-  | { readonly kind: 'done'; readonly appended: Appended }
+  | { readonly kind: 'done'; readonly leftovers: Leftovers }
   | { readonly kind: 'failed'; readonly error: unknown; readonly attempts: number; readonly firstFailedAt: number; readonly lastFailedAt: number }
   | { readonly kind: 'behind' };
 
@@ -18,7 +18,7 @@ interface Work {
   readonly logEvent: LogEvent;
   readonly key: string;
   readonly resolve: (outcome: Outcome) => void;
-  readonly appended: Appended;
+  readonly leftovers: Leftovers;
   attempts: number;
   firstFailedAt: number;
 }
@@ -26,7 +26,7 @@ interface Work {
 /** The handlers of one reactor in one partition, for as long as one lease lasts. */
 export class HandlerPool {
   readonly #reactor: Reactor;
-  readonly #reactions: Reactions;
+  readonly #handler: ReactionHandler;
   readonly #epoch: string;
   readonly #onFenced: () => void;
   /** The events of each key that are in hand, the first one of them with its handler. */
@@ -38,9 +38,9 @@ export class HandlerPool {
   #inHand = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(reactor: Reactor, reactions: Reactions, { epoch, onFenced }: { readonly epoch: string; readonly onFenced: () => void }) {
+  constructor(reactor: Reactor, handler: ReactionHandler, { epoch, onFenced }: { readonly epoch: string; readonly onFenced: () => void }) {
     this.#reactor = reactor;
-    this.#reactions = reactions;
+    this.#handler = handler;
     this.#epoch = epoch;
     this.#onFenced = onFenced;
   }
@@ -54,7 +54,7 @@ export class HandlerPool {
   handle(logEvent: LogEvent, key: string): Promise<Outcome> {
     return new Promise((resolve) => {
       this.#inHand += 1;
-      const work: Work = { logEvent, key, resolve, appended: new Map(), attempts: 0, firstFailedAt: 0 };
+      const work: Work = { logEvent, key, resolve, leftovers: { appended: new Map(), ended: undefined }, attempts: 0, firstFailedAt: 0 };
       const queue = this.#queues.get(key);
       if (queue) queue.push(work);
       else {
@@ -114,9 +114,9 @@ export class HandlerPool {
     const abort = new AbortController();
     this.#running.add(abort);
     work.attempts += 1;
-    const { logEvent, key, attempts, appended } = work;
-    const context = this.#reactions.context({ logEvent, key, attempt: attempts, abort, appended }, this.#epoch);
-    const outcome = await attempt(this.#reactor, logEvent.event, context, abort);
+    const { logEvent, key, attempts, leftovers } = work;
+    const handle = (): Promise<unknown> | void => this.#handler.handle({ logEvent, key, attempt: attempts, abort, leftovers }, this.#epoch);
+    const outcome = await attempt(this.#reactor, logEvent.event, handle, abort);
     this.#running.delete(abort);
     // One that was aborted here failed for no reason of its own: whoever has the event next tries it.
     if (this.#queues.get(key)?.[0] === work && !(this.#isStopping && abort.signal.aborted && !outcome.isDone)) this.#tried(work, outcome);
@@ -129,7 +129,7 @@ export class HandlerPool {
     if (outcome.error instanceof ReactionFencedError) return this.#onFenced();
     const now = Date.now();
     work.firstFailedAt ||= now;
-    if (work.attempts >= this.#reactor.retry.attempts) return this.#giveUp(work, outcome.error, now);
+    if (work.attempts >= this.#reactor.retry.attempts || isHopeless(outcome.error)) return this.#giveUp(work, outcome.error, now);
     if (this.#isStopping) return;
     const timer = setTimeout(
       () => {
@@ -142,13 +142,13 @@ export class HandlerPool {
     this.#delays.add(timer);
   }
 
-  #done({ key, resolve, appended }: Work): void {
+  #done({ key, resolve, leftovers }: Work): void {
     const queue = this.#queues.get(key) ?? [];
     queue.shift();
     if (queue.length > 0) this.#ready.push(key);
     else this.#queues.delete(key);
     this.#inHand -= 1;
-    resolve({ kind: 'done', appended });
+    resolve({ kind: 'done', leftovers });
   }
 
   #giveUp({ key, resolve, attempts, firstFailedAt }: Work, error: unknown, lastFailedAt: number): void {
@@ -158,4 +158,9 @@ export class HandlerPool {
     resolve({ kind: 'failed', error, attempts, firstFailedAt, lastFailedAt });
     for (const each of behind) each.resolve({ kind: 'behind' });
   }
+}
+
+/** What this library refuses it refuses the next time, too. */
+function isHopeless(error: unknown): boolean {
+  return error instanceof InvalidInputError || error instanceof PartitionMismatchError;
 }

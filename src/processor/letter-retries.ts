@@ -3,7 +3,7 @@ import type { Connection } from '../redis/connection.ts';
 import type { HandlerPool, Outcome } from './handler-pool.ts';
 import { decodeLetter, edited, type EditedEvent, encodeLetter, letterOf, parseWaitingEntry, readAt } from './letter.ts';
 import type { ReactionCommits } from './reaction-commits.ts';
-import type { Appended } from './reaction-context.ts';
+import type { Leftovers } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
 
 /** What retries need of the task that they belong to. */
@@ -117,7 +117,7 @@ export class LetterRetries {
     const change = edit ? (this.#connection.codec.decode(edit) as EditedEvent) : undefined;
     const outcome = logEvent ? await pool.handle({ ...logEvent, event: edited(logEvent.event, change) }, key === '' ? String(place) : key) : gone();
     if (outcome.kind === 'behind') return false;
-    if (outcome.kind === 'done') commits.close(undefined, [{ what: 'close', key, place }], outcome.appended);
+    if (outcome.kind === 'done') commits.close(undefined, [{ what: 'close', key, place }], outcome.leftovers);
     else commits.close(undefined, [{ what: 'again', key, place, letter: encodeLetter(letterOf(before.category, key, outcome, before)) }]);
     await commits.settled();
     return outcome.kind === 'done';
@@ -141,7 +141,7 @@ export class LetterRetries {
     }
     const outcome = await pool.handle(logEvent, key);
     if (outcome.kind === 'done') {
-      this.#shift([{ what: 'shift', key }], outcome.appended);
+      this.#shift([{ what: 'shift', key }], outcome.leftovers);
       return true;
     }
     if (outcome.kind === 'failed')
@@ -152,9 +152,9 @@ export class LetterRetries {
     return false;
   }
 
-  #shift(steps: Parameters<ReactionCommits['close']>[1], appended?: Appended): void {
+  #shift(steps: Parameters<ReactionCommits['close']>[1], leftovers?: Leftovers): void {
     this.#options.onShift();
-    this.#options.commits.close(undefined, steps, appended);
+    this.#options.commits.close(undefined, steps, leftovers);
   }
 
   async #free(key: string): Promise<void> {

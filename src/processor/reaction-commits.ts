@@ -5,7 +5,7 @@ import { markOf } from '../log/mark.ts';
 import type { Connection } from '../redis/connection.ts';
 import { commitReactions, type ReactionStep } from '../redis/reaction-scripts.ts';
 import { checkpointText } from './lease.ts';
-import type { Appended } from './reaction-context.ts';
+import type { Leftovers } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
 import { LeaseLost } from './task.ts';
 
@@ -33,7 +33,7 @@ interface Slot {
 interface Closing {
   readonly slot: Slot | undefined;
   readonly steps: readonly ReactionStep[];
-  readonly appended: Appended | undefined;
+  readonly leftovers: Leftovers | undefined;
 }
 
 export interface CommitsOptions {
@@ -42,7 +42,8 @@ export interface CommitsOptions {
   readonly onCommit: (events: number) => void;
   /** Told once, when commits end: the lease is gone, or Redis does not answer. */
   readonly onBroken: (error: unknown) => void;
-  readonly dropAppended: (appended: Appended) => Promise<void>;
+  /** Removes what was kept for an event that is committed as done. */
+  readonly drop: (leftovers: Leftovers) => Promise<void>;
 }
 
 /** Keeps one script from holding Redis for more than a few milliseconds. */
@@ -100,8 +101,8 @@ export class ReactionCommits {
   }
 
   /** Notes that nothing of an event is left to do, and what came of it. */
-  close(slot: Slot | undefined, steps: readonly ReactionStep[], appended?: Appended): void {
-    this.#closings.push({ slot, steps, appended });
+  close(slot: Slot | undefined, steps: readonly ReactionStep[], leftovers?: Leftovers): void {
+    this.#closings.push({ slot, steps, leftovers });
     this.flush();
   }
 
@@ -141,7 +142,7 @@ export class ReactionCommits {
     for (const { slot } of closings) if (slot) slot.isDone = true;
     try {
       await this.#commit(closings.flatMap(({ steps }) => steps));
-      await Promise.all(closings.map(({ appended }) => appended && this.#options.dropAppended(appended)));
+      await Promise.all(closings.map(({ leftovers }) => leftovers && this.#options.drop(leftovers)));
     } catch (error) {
       if (this.#isBroken) return;
       this.#isBroken = true;

@@ -3,13 +3,19 @@ import { ReactionFencedError } from '../errors.ts';
 import type { AnyEvent, RecordedEvent, StreamName } from '../event.ts';
 import type { Executor } from '../execute.ts';
 import { appendAll, type Once, type StreamAppend } from '../log/append.ts';
+import { schedule } from '../log/schedule.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Connection } from '../redis/connection.ts';
 import { dropReactions, raiseFence } from '../redis/reaction-scripts.ts';
 import type { Reactor, ReactionContext } from './reactor.ts';
 
-/** What handlers of one event appended: for each partition, the fields that keep the results. */
-export type Appended = Map<number, Set<string>>;
+/** What is kept for an event until it is done with, and is removed then. */
+export interface Leftovers {
+  /** For each partition, the fields that keep the results of what handlers appended. */
+  readonly appended: Map<number, Set<string>>;
+  /** The document of a process that ended with it. */
+  ended: { readonly documentKey: string; readonly place: number } | undefined;
+}
 
 /** An event on its way through a handler. */
 export interface Handling {
@@ -17,11 +23,22 @@ export interface Handling {
   readonly key: string;
   readonly attempt: number;
   readonly abort: AbortController;
-  readonly appended: Appended;
+  readonly leftovers: Leftovers;
+}
+
+/** What is done for the events of a reactor in one partition. */
+export interface ReactionHandler {
+  handle(handling: Handling, epoch: string): Promise<unknown> | void;
+  /** Removes what was kept for an event that is committed as done: it will not be handled again. */
+  drop(leftovers: Leftovers): Promise<void>;
+  /** From here on, no handler of an earlier epoch appends anything more. */
+  raiseFence(epoch: string): Promise<void>;
+  /** Removes what is left of events at or before `place` which are done with: a process died between their end and the removal. */
+  sweep(place: number): Promise<void>;
 }
 
 /** Makes the contexts of a reactor's handlers in one partition, and removes what they leave once an event is done with. */
-export class Reactions {
+export class Reactions implements ReactionHandler {
   readonly #connection: Connection;
   readonly #executor: Executor;
   readonly #reactor: Reactor;
@@ -34,12 +51,14 @@ export class Reactions {
     this.#partition = partition;
   }
 
-  /** From here on, no handler of an earlier epoch appends anything more. */
+  handle(handling: Handling, epoch: string): Promise<unknown> | void {
+    return this.#reactor.handle(handling.logEvent.event, this.#context(handling, epoch));
+  }
+
   async raiseFence(epoch: string): Promise<void> {
     await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)));
   }
 
-  /** Removes what is left of events at or before `place` which are done with: a process died between their end and the removal. */
   async sweep(place: number): Promise<void> {
     for (const reactionsKey of this.#everywhere()) {
       let cursor = '0';
@@ -73,14 +92,14 @@ export class Reactions {
     return fields.filter((_, index) => !open[index]);
   }
 
-  context({ logEvent, key, attempt, abort, appended }: Handling, epoch: string): ReactionContext {
+  #context({ logEvent, key, attempt, abort, leftovers }: Handling, epoch: string): ReactionContext {
     const { event } = logEvent;
     const { name, version } = this.#reactor;
     const metadata = causedBy(event);
     let calls = 0;
     const once = (): Once => {
       calls += 1;
-      return this.#once(`${logEvent.place}:${calls}:${key}`, epoch, appended);
+      return this.#once(`${logEvent.place}:${calls}:${key}`, epoch, leftovers);
     };
     return {
       signal: abort.signal,
@@ -99,16 +118,17 @@ export class Reactions {
       },
       execute: (decider, id, command, options = {}) =>
         this.#executor.execute(decider, id, command, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() }),
+      schedule: (stream, events, options) =>
+        schedule(this.#connection, { stream, events }, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() }),
     };
   }
 
-  /** Forgets the results of what was appended for an event: it will not be handled again. */
-  async drop(appended: Appended): Promise<void> {
+  async drop({ appended }: Leftovers): Promise<void> {
     const { port } = this.#connection;
     await Promise.all([...appended].map(([target, fields]) => dropReactions(port, this.#keyIn(target), [...fields])));
   }
 
-  #once(field: string, epoch: string, appended: Appended): Once {
+  #once(field: string, epoch: string, { appended }: Leftovers): Once {
     const { name, version } = this.#reactor;
     return {
       result: (target) => {
@@ -132,6 +152,6 @@ export class Reactions {
 }
 
 /** The conversation goes on, and the event is the cause. */
-function causedBy({ id, metadata }: RecordedEvent): { readonly correlationId: string; readonly causationId: string } {
+export function causedBy({ id, metadata }: RecordedEvent): { readonly correlationId: string; readonly causationId: string } {
   return { correlationId: metadata.correlationId ?? id, causationId: id };
 }

@@ -11,7 +11,9 @@ import type { Checkpoint } from './lease.ts';
 import { encodeLetter, letterOf, waitingEntry } from './letter.ts';
 import { LetterRetries } from './letter-retries.ts';
 import { type Begun, ReactionCommits, type Slot } from './reaction-commits.ts';
-import { Reactions } from './reaction-context.ts';
+import { type ReactionHandler, Reactions } from './reaction-context.ts';
+import { isProcessManager } from './process-manager.ts';
+import { ProcessSteps } from './process-step.ts';
 import type { Reactor } from './reactor.ts';
 import { startOf } from './start-from.ts';
 import { type Batch, LeaseLost, type Task } from './task.ts';
@@ -63,7 +65,7 @@ export class ReactorTask implements Task {
 
   readonly #connection: Connection;
   readonly #options: ReactorTaskOptions;
-  readonly #reactions: Reactions;
+  readonly #handler: ReactionHandler;
   #tenure: Tenure | undefined;
   #broken: unknown;
   #onReady: (() => void) | undefined;
@@ -71,7 +73,9 @@ export class ReactorTask implements Task {
   constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number, options: ReactorTaskOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#reactions = new Reactions(connection, executor, reactor, partition);
+    this.#handler = isProcessManager(reactor)
+      ? new ProcessSteps(connection, reactor, partition)
+      : new Reactions(connection, executor, reactor, partition);
     this.reactor = reactor;
     this.partition = partition;
     this.name = `${reactor.name}@${reactor.version}`;
@@ -165,7 +169,7 @@ export class ReactorTask implements Task {
     const start = position
       ? { place: packEntryId(position), seen: Number(seen ?? 0), mark: event ?? '' }
       : await startOf(this.#connection, reactor, partition);
-    await this.#reactions.raiseFence(epoch);
+    await this.#handler.raiseFence(epoch);
     if (this.checkpoint?.epoch !== epoch) throw new LeaseLost();
     const tenure = this.#tenureFrom(
       { epoch, turn: turn ?? '', ...start },
@@ -177,7 +181,7 @@ export class ReactorTask implements Task {
     );
     // Where a new reactor begins is fixed before anything is handled.
     if (!position && start.place >= 0) tenure.commits.close(undefined, [{ what: 'finished', place: start.place }]);
-    if (start.place >= 0) this.#reactions.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
+    if (start.place >= 0) this.#handler.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
     return tenure;
   }
 
@@ -187,7 +191,7 @@ export class ReactorTask implements Task {
     const onBroken = (error: unknown): void => {
       if (tenure === this.#tenure) this.#break(error);
     };
-    const pool = new HandlerPool(reactor, this.#reactions, { epoch: begun.epoch, onFenced: () => onBroken(new LeaseLost()) });
+    const pool = new HandlerPool(reactor, this.#handler, { epoch: begun.epoch, onFenced: () => onBroken(new LeaseLost()) });
     const commits = new ReactionCommits(this.#connection, reactor, partition, begun, {
       leaseMs: this.#options.leaseMs,
       onCommit: (events) => {
@@ -195,7 +199,7 @@ export class ReactorTask implements Task {
         this.#ready();
       },
       onBroken,
-      dropAppended: (appended) => this.#reactions.drop(appended),
+      drop: (leftovers) => this.#handler.drop(leftovers),
     });
     const retries = new LetterRetries(this.#connection, reactor, partition, {
       pool,
@@ -247,7 +251,7 @@ export class ReactorTask implements Task {
 
   #ended(tenure: Tenure, slot: Slot, logEvent: LogEvent, { key, outcome }: { readonly key: string; readonly outcome: Outcome }): void {
     if (outcome.kind === 'behind') this.#park(tenure, slot, logEvent, key);
-    else if (outcome.kind === 'done') tenure.commits.close(slot, [], outcome.appended);
+    else if (outcome.kind === 'done') tenure.commits.close(slot, [], outcome.leftovers);
     else {
       tenure.blocked.add(key);
       this.#options.onDeadLetter(this, logEvent.event, outcome.error);

@@ -6,6 +6,7 @@ import type { AnyCategory, EventOf } from '../fold/category.ts';
 import type { Decider } from '../fold/decider.ts';
 import { frozen } from '../fold/frozen.ts';
 import type { AppendOptions, AppendResult } from '../log/append.ts';
+import type { ScheduleOptions, ScheduleResult } from '../log/schedule.ts';
 import type { Position } from '../position.ts';
 import type { Cursor } from '../token.ts';
 
@@ -23,7 +24,7 @@ export interface RetryOptions {
 export type StartFrom = 'start' | 'now' | Cursor | Position | Date;
 
 /**
- * What a handler gets beside the event. `append` and `execute` hand on correlation and causation ids, and happen once for each event,
+ * What a handler gets beside the event. `append`, `execute` and `schedule` hand on correlation and causation ids, and happen once for each event,
  * however often it is handled: the n-th call of an attempt is taken for the n-th call of the one before, and gets its result. So a handler
  * makes them in the same order each time.
  */
@@ -49,6 +50,12 @@ export interface ReactionContext {
     command: NoInfer<Command>,
     options?: ReactionExecuteOptions,
   ): Promise<ExecuteResult<E, State>>;
+  /** Schedules events, as `EventStore.schedule`. Throws ReactionFencedError where another process took over. */
+  schedule<E extends AnyEvent>(
+    stream: StreamName<E>,
+    events: NoInfer<E> | readonly NoInfer<E>[],
+    options: ReactionScheduleOptions,
+  ): Promise<ScheduleResult>;
 }
 
 /** Options of a reaction's appends: the idempotency key is the event's. */
@@ -56,6 +63,9 @@ export type ReactionAppendOptions = Omit<AppendOptions, 'idempotencyKey' | 'idem
 
 /** Options of a reaction's commands: the idempotency key is the event's. */
 export type ReactionExecuteOptions = Omit<ExecuteOptions, 'idempotencyKey' | 'idempotencyTtlMs'>;
+
+/** Options of a reaction's schedules: the idempotency key is the event's. */
+export type ReactionScheduleOptions = Omit<ScheduleOptions, 'idempotencyKey' | 'idempotencyTtlMs'>;
 
 /** The event of a handler: those of the categories, or of the types among them that were named. */
 export type ReactedEvent<C extends readonly AnyCategory[], Type extends string> = RecordedEvent<Extract<EventOf<C[number]>, { readonly type: Type }>>;
