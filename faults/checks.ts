@@ -4,7 +4,7 @@ import { acknowledgedEvents, contiguousVersions, increasingPositions } from './c
 import type { Checker, Finding, History } from './checkers/finding.ts';
 import { documentsAreTheFold, statesAreTheFold } from './checkers/folds.ts';
 import { followersSeeTheLog, orderOfTime, streamsAgreeWithAll } from './checkers/order.ts';
-import { eventsReachReactors } from './checkers/reactions.ts';
+import { answersAreThereOnce, eventsReachReactors } from './checkers/reactions.ts';
 import { readsSeeTheirAppends } from './checkers/reads.ts';
 import { wholeAppends } from './checkers/whole.ts';
 import { oneWinner } from './checkers/winners.ts';
@@ -20,6 +20,7 @@ export const CHECKERS: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['(d) followers see the log', followersSeeTheLog],
   ['(e) reads see their appends', readsSeeTheirAppends],
   ['(f) events reach reactors in order', eventsReachReactors],
+  ['(f) reactors append once', answersAreThereOnce],
   ['(g) documents are the fold', documentsAreTheFold],
   ['(h) states are the fold', statesAreTheFold],
   ['(i) everything drains', everythingDrains],

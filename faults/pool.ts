@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { Target } from './connect.ts';
 import type { Random } from './random.ts';
 import type { Counts, Role, Settings } from './workload/settings.ts';
 
@@ -16,7 +17,7 @@ export interface Seat {
   readonly number: number;
   /** What comes before the program: enters a network namespace, say. */
   readonly prefix: readonly string[];
-  readonly url: string;
+  readonly target: Target;
 }
 
 interface Seated extends Seat {
@@ -28,11 +29,11 @@ interface Seated extends Seat {
 export class Pool implements AsyncDisposable {
   /** Processes that ended though nobody had told them to, and what they said. */
   readonly unexpectedEnds: string[] = [];
-  readonly #settings: Omit<Settings, 'role' | 'name' | 'url'>;
+  readonly #settings: Omit<Settings, 'role' | 'name' | 'target'>;
   readonly #seats: Seated[] = [];
   readonly #counts = new Map<string, Counts>();
 
-  constructor(settings: Omit<Settings, 'role' | 'name' | 'url'>) {
+  constructor(settings: Omit<Settings, 'role' | 'name' | 'target'>) {
     this.#settings = settings;
   }
 
@@ -114,7 +115,7 @@ export class Pool implements AsyncDisposable {
   #start(seated: Seated): void {
     seated.starts += 1;
     const name = `${seated.role}-${seated.number}.${seated.starts}`;
-    const settings: Settings = { ...this.#settings, role: seated.role, url: seated.url, name };
+    const settings: Settings = { ...this.#settings, role: seated.role, target: seated.target, name };
     const [command, ...args] = [...seated.prefix, process.execPath, PROGRAM];
     const child = spawn(command, args, {
       env: { ...process.env, MILLRACE_FAULTS: JSON.stringify(settings), NODE_OPTIONS: '' },

@@ -4,9 +4,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore, StreamProcessor } from 'millrace';
+import { type EventStore, StreamProcessor } from 'millrace';
 import type { Drain, History } from './checkers/finding.ts';
 import { type Checked, check } from './checks.ts';
+import { connect } from './connect.ts';
 import { collect } from './collect.ts';
 import { readRecording } from './history.ts';
 import { processFaults } from './inject/processes.ts';
@@ -17,11 +18,19 @@ import { hasViolation, progressLine, report, summaryLine } from './report.ts';
 import { type Fault, type Scheduled, scheduleOf } from './schedule.ts';
 import { startReplica } from './topology/replica.ts';
 import { startSingle } from './topology/single.ts';
-import type { Topology } from './topology/topology.ts';
+import { startCluster } from './topology/cluster.ts';
+import { startSentinel } from './topology/sentinel.ts';
+import type { Topology, TopologyName } from './topology/topology.ts';
 import { buckets, tallies } from './workload/model.ts';
+import { REACTORS, reactors } from './workload/reactor.ts';
 import { ROLES, type Role } from './workload/settings.ts';
 
-const PARTITIONS = 4;
+const TOPOLOGY: { readonly [Name in TopologyName]: (folder: string) => Promise<Topology> } = {
+  single: startSingle,
+  replica: startReplica,
+  sentinel: startSentinel,
+  cluster: startCluster,
+};
 const LEASE_MS = 800;
 const SEATS: Readonly<Record<Role, number>> = { producer: 3, projector: 3, reactor: 2, follower: 1 };
 const PROGRESS_MS = 5_000;
@@ -43,11 +52,11 @@ export async function run(options: Options, print: (line: string) => void): Prom
 
 async function runIn(folder: string, histories: string, options: Options, print: (line: string) => void): Promise<boolean> {
   const { seed, seconds, topology: name, plant } = options;
-  await using topology = name === 'single' ? await startSingle(folder) : await startReplica();
+  await using topology = await TOPOLOGY[name](folder);
   print(`seed ${seed}; ${topology.description}; ${seconds} s; ${options.library}${plant === undefined ? '' : `; planted: ${plant}`}`);
   for (const { kind, why } of topology.unavailable) print(`skipped: ${kind}: ${why}`);
   const namespace = `faults-${randomBytes(4).toString('hex')}`;
-  await using store = await EventStore.connect(topology.directUrl, { namespace, partitions: PARTITIONS });
+  await using store = await connect(topology.direct, { namespace, partitions: topology.partitions });
   const settings = { namespace, library: options.library, folder: histories, seed, rate: options.rate / SEATS.producer, leaseMs: LEASE_MS, plant };
   await using pool = new Pool(settings);
   fill(pool, topology);
@@ -61,8 +70,8 @@ async function runIn(folder: string, histories: string, options: Options, print:
   return !hasViolation(checked.checked);
 }
 
-function fill(pool: Pool, { url, elsewhere }: Topology): void {
-  for (const role of ROLES) for (let number = 1; number <= SEATS[role]; number += 1) pool.add({ role, number, prefix: [], url });
+function fill(pool: Pool, { target, elsewhere }: Topology): void {
+  for (const role of ROLES) for (let number = 1; number <= SEATS[role]; number += 1) pool.add({ role, number, prefix: [], target });
   if (elsewhere) for (const role of ['producer', 'projector'] as const) pool.add({ role, number: SEATS[role] + 1, ...elsewhere });
 }
 
@@ -120,7 +129,7 @@ interface Ended {
 
 /** Drains, ends all processes, reads everything and checks it. */
 async function finish(topology: Topology, { namespace, histories, pool }: Ended): Promise<{ history: History; checked: readonly Checked[] }> {
-  await using store = await EventStore.connect(topology.directUrl, { namespace });
+  await using store = await connect(topology.direct, { namespace });
   const drain = await drained(store, pool, histories);
   const [followers] = [pool.names('follower')];
   for (const role of ROLES) await pool.stop(role);
@@ -130,7 +139,7 @@ async function finish(topology: Topology, { namespace, histories, pool }: Ended)
     ...recording,
     ...(await collect(store)),
     errors: [...recording.errors, ...ends],
-    reactors: [],
+    reactors: REACTORS,
     followersAtEnd: lastRounds(
       recording.followed.map(({ follower }) => follower),
       followers,
@@ -150,7 +159,7 @@ function lastRounds(names: Iterable<string>, followers: readonly string[]): stri
 
 /** Waits until everything is folded and followed, or time is up. */
 async function drained(store: EventStore, pool: Pool, histories: string): Promise<Drain> {
-  const onlooker = new StreamProcessor(store, { projections: [tallies(1), buckets(1)] });
+  const onlooker = new StreamProcessor(store, { projections: [tallies(1), buckets(1)], reactors: reactors() });
   const startedAt = performance.now();
   for (;;) {
     const left = [...(await behind(onlooker)), ...(await notFollowed(store, pool, histories))];
@@ -161,10 +170,11 @@ async function drained(store: EventStore, pool: Pool, histories: string): Promis
 }
 
 async function behind(onlooker: StreamProcessor): Promise<string[]> {
-  const { projections } = await onlooker.progress();
-  return projections
+  const { projections, reactors: reacting } = await onlooker.progress();
+  const all = [...projections.map((each) => ({ name: each.projection, ...each })), ...reacting.map((each) => ({ name: each.reactor, ...each }))];
+  return all
     .filter(({ lagEvents }) => lagEvents > 0)
-    .map(({ projection, partition, lagEvents }) => `${projection} lacks ${lagEvents} events of partition ${partition}`);
+    .map(({ name, partition, lagEvents }) => `${name} lacks ${lagEvents} events of partition ${partition}`);
 }
 
 async function notFollowed(store: EventStore, pool: Pool, histories: string): Promise<string[]> {

@@ -26,6 +26,14 @@ export interface Drain {
   readonly left: readonly string[];
 }
 
+/** What is to be known of a reactor. */
+export interface ReactorFacts {
+  readonly name: string;
+  /** Whether events of one key (the stream's id) are handled one after the other. */
+  readonly isOrdered: boolean;
+  readonly categories: readonly string[];
+}
+
 /** A whole history: what was asked and told while it ran, and what was there at the end. */
 export interface History extends Recording {
   /** In the order of all. */
@@ -34,8 +42,7 @@ export interface History extends Recording {
   readonly documents: readonly Documents[];
   /** What a command sees of each stream: a snapshot and its tail. */
   readonly loaded: ReadonlyMap<string, { readonly version: number; readonly state: unknown }>;
-  /** Those that ran, or run, on every event of the log. */
-  readonly reactors: readonly string[];
+  readonly reactors: readonly ReactorFacts[];
   /** Followers that nothing ended before everything was drained. */
   readonly followersAtEnd: readonly string[];
   readonly drain: Drain;

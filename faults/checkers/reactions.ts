@@ -1,6 +1,7 @@
-// (f) Each event reaches each reactor at least once, and those of a stream in their order: the next begins after the one before is done.
+// (f) Each event reaches each reactor at least once, those of a key in their order; and what a reactor appends is there once for each event.
 import type { LineOf } from '../history.ts';
-import { type Checker, type Finding, type History, grouped, keyOf, type Logged } from './finding.ts';
+import { answerTo, idOf, isAnswered } from '../workload/model.ts';
+import { type Checker, type Finding, type History, grouped, keyOf, type Logged, type ReactorFacts } from './finding.ts';
 
 type Handling = LineOf<'handle' | 'handled'>;
 
@@ -12,9 +13,16 @@ interface Handled {
 
 export const eventsReachReactors: Checker = (history) => history.reactors.flatMap((reactor) => reactorFindings(history, reactor));
 
-function reactorFindings({ handlings, streams }: History, reactor: string): Finding[] {
-  const handled = firstTimes(handlings.filter((line) => line.reactor === reactor));
-  return [...streams].flatMap(([name, events]) => [...missed(events, handled, reactor), ...early(name, events, handled)]);
+function reactorFindings({ handlings, log }: History, { name, isOrdered, categories }: ReactorFacts): Finding[] {
+  const handled = firstTimes(handlings.filter(({ reactor }) => reactor === name));
+  const events = log.filter(({ streamName }) => categories.includes(categoryOf(streamName)));
+  // Events of one id stand in one partition: their order there is that of the log.
+  const byKey = isOrdered ? [...grouped(events, ({ streamName }) => idOf(streamName)).values()] : [];
+  return [...missed(events, handled, name), ...byKey.flatMap((ofKey) => early(ofKey, handled, name))];
+}
+
+function categoryOf(streamName: string): string {
+  return streamName.slice(0, streamName.indexOf(':'));
 }
 
 function firstTimes(handlings: readonly Handling[]): Map<string, Handled> {
@@ -31,15 +39,31 @@ function missed(events: readonly Logged[], handled: ReadonlyMap<string, Handled>
   return events.flatMap((event): Finding[] =>
     Number.isFinite(handled.get(keyOf(event))?.doneAt)
       ? []
-      : [{ kind: 'lost', message: `${keyOf(event)} (${event.streamName}@${event.streamVersion}) never was handled by ${reactor}` }],
+      : [{ kind: 'lost', message: `${reactor} never handled ${keyOf(event)} (${placeOf(event)})` }],
   );
 }
 
-function early(name: string, events: readonly Logged[], handled: ReadonlyMap<string, Handled>): Finding[] {
+function early(events: readonly Logged[], handled: ReadonlyMap<string, Handled>, reactor: string): Finding[] {
   return events.slice(1).flatMap((event, index): Finding[] => {
-    const before = handled.get(keyOf(events[index] as Logged));
-    const own = handled.get(keyOf(event));
-    if (!before || !own || own.beganAt >= before.doneAt) return [];
-    return [{ kind: 'unordered', message: `${name}@${event.streamVersion} was begun before ${name}@${event.streamVersion - 1} was done` }];
+    const before = events[index] as Logged;
+    const [own, last] = [handled.get(keyOf(event)), handled.get(keyOf(before))];
+    if (!last || !own || own.beganAt >= last.doneAt) return [];
+    return [{ kind: 'unordered', message: `${reactor} began ${placeOf(event)} before ${placeOf(before)} was done` }];
   });
 }
+
+function placeOf({ streamName, streamVersion }: Logged): string {
+  return `${streamName}@${streamVersion}`;
+}
+
+export const answersAreThereOnce: Checker = ({ log }) => {
+  const answered = grouped(
+    log.filter(({ streamName }) => streamName.startsWith('answers:')),
+    ({ data }) => data.op,
+  );
+  return log.filter(isAnswered).flatMap((event): Finding[] => {
+    const count = answered.get(answerTo(event.data.op, event.data.index))?.length ?? 0;
+    if (count === 1) return [];
+    return [{ kind: count === 0 ? 'lost' : 'doubled', message: `${placeOf(event)} has ${count} answers` }];
+  });
+};

@@ -35,8 +35,9 @@ export async function startReplica(): Promise<Topology> {
   };
   return {
     description: 'a primary and a replica (asynchronous) behind a proxy that moves',
-    url: proxy.url,
-    get directUrl() {
+    target: proxy.url,
+    partitions: 4,
+    get direct() {
       return pair.primary.url;
     },
     elsewhere: undefined,

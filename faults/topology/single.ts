@@ -18,9 +18,10 @@ export async function startSingle(folder: string): Promise<Topology> {
   const proxy = await startProxy(engine.url);
   return {
     description: 'one server (appendfsync always) behind a proxy',
-    url: proxy.url,
-    directUrl: engine.url,
-    elsewhere: isThere ? { prefix: namespace.prefix, url: `redis://${namespace.host}:${engine.port}` } : undefined,
+    target: proxy.url,
+    direct: engine.url,
+    partitions: 4,
+    elsewhere: isThere ? { prefix: namespace.prefix, target: `redis://${namespace.host}:${engine.port}` } : undefined,
     faults: [...networkFaults(proxy), ...serverFaults(() => engine), ...clock.faults, ...(isThere ? namespace.faults : [])],
     unavailable: [...clock.unavailable, ...(isThere ? [] : [namespace]), { kind: 'failover', why: 'there is one server; use --topology replica' }],
     failovers: 0,

@@ -1,6 +1,7 @@
 // One process of the workload: opens its store, does what its role is until it is told to stop, and ends with its parent.
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore } from 'millrace';
+import type { EventStore } from 'millrace';
+import { connect } from '../connect.ts';
 import { now, type Recorder, recordTo } from '../history.ts';
 import { follow } from './follower.ts';
 import { produce } from './producer.ts';
@@ -49,10 +50,10 @@ function tellWhatKeepsItAlive(): void {
 }
 
 /** The server may be down at this moment: that is what this is about. */
-export async function openStore({ url, namespace, library }: Settings, stop: AbortSignal): Promise<EventStore | undefined> {
+export async function openStore({ target, namespace, library }: Settings, stop: AbortSignal): Promise<EventStore | undefined> {
   while (!stop.aborted) {
     try {
-      return await EventStore.connect(url, { namespace, library, timeoutMs: TIMEOUT_MS });
+      return await connect(target, { namespace, library, timeoutMs: TIMEOUT_MS });
     } catch {
       await delay(RETRY_MS);
     }

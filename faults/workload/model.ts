@@ -16,6 +16,9 @@ export const orders: Category<Counted> = category<Counted>('orders');
 /** Written together with `orders`: streams of one id share a partition. */
 export const ledger: Category<Counted> = category<Counted>('ledger');
 
+/** What a reactor appends, once for each event that it answers. */
+export const answers: Category<Counted> = category<Counted>('answers');
+
 /** What folds look at. */
 export interface Fact {
   readonly streamName: string;
@@ -123,6 +126,20 @@ export const order: Decider<Counted, Command, Order> = orders.decider({
 /** The events of an operation; `first` is where they begin among all of its events. */
 export function counted(op: string, numbers: readonly number[], { first = 0, of = numbers.length } = {}): Counted[] {
   return numbers.map((n, index) => ({ type: 'Counted', data: { op, index: first + index, of, n } }));
+}
+
+/** Which events are answered. */
+export function isAnswered({ streamName, data }: Pick<Fact, 'streamName' | 'data'>): boolean {
+  return streamName.startsWith('orders:') && data.n % 4 === 0;
+}
+
+export function answerOf({ data: { op, index, n } }: Pick<Fact, 'data'>): Counted {
+  return { type: 'Counted', data: { op: answerTo(op, index), index: 0, of: 1, n } };
+}
+
+/** The operation that an answer is of. */
+export function answerTo(op: string, index: number): string {
+  return `answer to ${op}#${index}`;
 }
 
 /** The part of a stream's name behind the category, which is the key of its document. */

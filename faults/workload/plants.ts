@@ -37,6 +37,13 @@ export function appendAtLength(store: EventStore): AppendOne {
   };
 }
 
+const AFTERWARDS_MS = 30;
+
+/** Acknowledged before it is handled: a process that is killed in between has handled nothing. */
+export function afterwards(handle: () => Promise<void>): void {
+  setTimeout(() => void handle().catch(() => undefined), AFTERWARDS_MS);
+}
+
 /** A fold that is not the one that is checked: every hundredth event counts twice. */
 export function countsTwice<State>(projection: Projection<State>): Projection<State> {
   const twice = (state: State, event: Parameters<Projection<State>['evolve']>[1]): State | null => {

@@ -1,6 +1,7 @@
 // A process that appends in every way there is, at a steady pace, and writes down what it asks for before it does, and what it is told.
 import { setTimeout as delay } from 'node:timers/promises';
-import { EventStore, isMillraceError, NotCaughtUpError, SnapshotStore, type StreamName, type Token, VersionConflictError } from 'millrace';
+import { type EventStore, isMillraceError, NotCaughtUpError, SnapshotStore, type StreamName, type Token, VersionConflictError } from 'millrace';
+import { connect } from '../connect.ts';
 import { now, type Part, type Recorder } from '../history.ts';
 import { type Random, randomFrom, seedOf } from '../random.ts';
 import type { Work } from './main.ts';
@@ -27,8 +28,8 @@ interface Reached {
 
 export async function produce(work: Work): Promise<void> {
   const { store, settings } = work;
-  const { plant, url, namespace, library } = settings;
-  const second = plant === 'no-deduplication' ? await EventStore.connect(url, { namespace, library }) : undefined;
+  const { plant, target, namespace, library } = settings;
+  const second = plant === 'no-deduplication' ? await connect(target, { namespace, library }) : undefined;
   const producer = new Producer(work, appendOne(store, second, plant));
   await producer.run();
   await second?.close();

@@ -1,5 +1,7 @@
 // What a process of the workload is told, and what it tells while it runs.
 
+import type { Target } from '../connect.ts';
+
 /** A mistake that is built into the workload on purpose, for the checkers to find. None of them is in the library. */
 export const PLANTS = ['no-deduplication', 'version-from-length', 'acknowledge-first', 'counts-twice'] as const;
 export type Plant = (typeof PLANTS)[number];
@@ -12,7 +14,7 @@ export interface Settings {
   readonly role: Role;
   /** Another one for each start: files of a process that was killed are not written to again. */
   readonly name: string;
-  readonly url: string;
+  readonly target: Target;
   readonly namespace: string;
   readonly library: 'node-redis' | 'ioredis';
   /** Where histories go. */

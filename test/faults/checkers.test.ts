@@ -5,7 +5,7 @@ import { acknowledgedEvents, contiguousVersions, increasingPositions } from '../
 import type { Checker, Logged } from '../../faults/checkers/finding.ts';
 import { documentsAreTheFold, statesAreTheFold } from '../../faults/checkers/folds.ts';
 import { followersSeeTheLog, orderOfTime, streamsAgreeWithAll } from '../../faults/checkers/order.ts';
-import { eventsReachReactors } from '../../faults/checkers/reactions.ts';
+import { answersAreThereOnce, eventsReachReactors } from '../../faults/checkers/reactions.ts';
 import { readsSeeTheirAppends } from '../../faults/checkers/reads.ts';
 import { wholeAppends } from '../../faults/checkers/whole.ts';
 import { oneWinner } from '../../faults/checkers/winners.ts';
@@ -140,13 +140,31 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
     eventsReachReactors,
     'an event that none handled: acknowledged before it was',
     { lines: linesWith((line) => (line.t === 'handled' && line.key === 'p.2#0' ? undefined : line)) },
-    ['lost: p.2#0 (orders:1@3) never was handled by mail'],
+    ['lost: mail never handled p.2#0 (orders:1@3)', 'unordered: mail began ledger:1@1 before orders:1@3 was done'],
   ],
   [
     eventsReachReactors,
     'one that was begun before the one before it was done',
     { lines: linesWith((line) => (line.t === 'handle' && line.key === 'p.2#0' ? { ...line, at: 12.5 } : line)) },
-    ['unordered: orders:1@3 was begun before orders:1@2 was done'],
+    ['unordered: mail began orders:1@3 before orders:1@2 was done'],
+  ],
+  [
+    answersAreThereOnce,
+    'an answer that is missing',
+    { log: [logged('orders:1', 1, 9, { op: 'p.1', index: 0, of: 1, n: 8 })] },
+    ['lost: orders:1@1 has 0 answers'],
+  ],
+  [
+    answersAreThereOnce,
+    'an answer that was appended twice',
+    {
+      log: [
+        logged('orders:1', 1, 9, { op: 'p.1', index: 0, of: 1, n: 8 }),
+        logged('answers:1', 1, 10, { op: 'answer to p.1#0', index: 0, of: 1, n: 8 }),
+        logged('answers:1', 2, 11, { op: 'answer to p.1#0', index: 0, of: 1, n: 8 }),
+      ],
+    },
+    ['doubled: orders:1@1 has 2 answers'],
   ],
   [
     documentsAreTheFold,

@@ -16,7 +16,7 @@ const LOG: readonly Logged[] = [
   logged('orders:1', 1, 8, noted('p.1', 0, 2, 5)),
   logged('orders:1', 2, 9, noted('p.1', 1, 2, 6)),
   logged('orders:1', 3, 10, noted('p.2', 0, 1, 7)),
-  logged('orders:2', 1, 11, noted('p.4', 0, 2, 8)),
+  logged('orders:2', 1, 11, noted('p.4', 0, 2, 10)),
   logged('ledger:2', 1, 12, noted('p.4', 1, 2, 9)),
   logged('ledger:1', 1, 13, noted('p.5', 0, 1, 1)),
 ];
@@ -78,7 +78,7 @@ export function history({ lines = LINES, log = LOG, ...changes }: Change = {}): 
     loaded: new Map(
       [...streams].filter(([name]) => name.startsWith('orders:')).map(([name, events]) => [name, { version: events.length, state: foldOf(events) }]),
     ),
-    reactors: ['mail'],
+    reactors: [{ name: 'mail', isOrdered: true, categories: ['orders', 'ledger'] }],
     followersAtEnd: ['f/1'],
     drain: { tookMs: 100, limitMs: 30_000, left: [] },
     mayLose: false,

@@ -1,0 +1,85 @@
+// A cluster of three primaries and three replicas, whose primaries are killed and whose slots move while they are used.
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ClusterNode, slotOf, startCluster as start, type TestCluster } from '../../test/support/cluster.ts';
+import type { Random } from '../random.ts';
+import type { Fault } from '../schedule.ts';
+import { DURABLE } from './single.ts';
+import type { Topology } from './topology.ts';
+
+export async function startCluster(): Promise<Topology> {
+  const cluster = await startWith(DURABLE);
+  const nodes = cluster.urls;
+  let failovers = 0;
+  const failover: Fault = {
+    kind: 'failover',
+    lane: 'server',
+    lastsMs: [0, 2_000],
+    async inject(random, lastsMs) {
+      failovers += 1;
+      const primary = random.pick(await cluster.primaries());
+      await cluster.failover(primary);
+      await delay(lastsMs);
+      await cluster.restart(primary);
+    },
+  };
+  return {
+    description: 'a cluster of three primaries and three replicas (asynchronous)',
+    target: { nodes },
+    direct: { nodes },
+    partitions: 16,
+    elsewhere: undefined,
+    faults: [failover, switchOver(cluster), movingSlots(cluster)],
+    unavailable: ['clock jump', 'network partition', 'lost replies and cut connections'].map((kind) => ({
+      kind,
+      why: 'made with --topology single',
+    })),
+    get failovers() {
+      return failovers;
+    },
+    [Symbol.asyncDispose]: () => cluster.stop(),
+  };
+}
+
+/** Twelve free ports at once: one of them may be taken in between. */
+async function startWith(args: readonly string[], triesLeft = 3): Promise<TestCluster> {
+  try {
+    return await start({ args });
+  } catch (error) {
+    if (triesLeft === 1) throw error;
+    return await startWith(args, triesLeft - 1);
+  }
+}
+
+/** In good order: nothing may be lost by it. */
+function switchOver(cluster: TestCluster): Fault {
+  return {
+    kind: 'switch-over',
+    lane: 'server',
+    lastsMs: [0, 1_000],
+    async inject(random, lastsMs) {
+      await cluster.switchOver(random.pick(await cluster.primaries()));
+      await cluster.inOrder();
+      await delay(lastsMs);
+    },
+  };
+}
+
+/** A slot that is used goes to another primary, key by key. */
+function movingSlots(cluster: TestCluster): Fault {
+  return {
+    kind: 'move a slot',
+    lane: 'server',
+    lastsMs: [0, 500],
+    async inject(random, lastsMs) {
+      const [from, to] = await twoOf(await cluster.primaries(), random);
+      const key = await cluster.send(from, 'RANDOMKEY');
+      if (typeof key === 'string') await cluster.moveSlot(slotOf(key), to, () => delay(lastsMs));
+      await cluster.inOrder();
+    },
+  };
+}
+
+async function twoOf(primaries: readonly ClusterNode[], random: Random): Promise<readonly [ClusterNode, ClusterNode]> {
+  const from = random.pick(primaries);
+  return [from, random.pick(primaries.filter((node) => node !== from))];
+}
