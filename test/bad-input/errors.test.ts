@@ -4,6 +4,8 @@ import {
   ConnectionFailedError,
   CorruptDocumentError,
   CorruptEntryError,
+  CorruptScheduleError,
+  DeliveryFailedError,
   DocumentTooLargeError,
   EventStore,
   IdempotencyKeyReusedError,
@@ -173,6 +175,28 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
       await new SnapshotStore(store).get(documents, '1');
     },
     /^Field "b" of "\{.+\}:snapshot:corrupt@1:1" cannot be read: expected text that the codec of this store can decode, found "\{broken"\./,
+  ],
+  [
+    'corrupt-schedule',
+    CorruptScheduleError,
+    async () => {
+      await using own = await openStore({ namespace: `${namespace}-schedule` });
+      const { id } = await own.schedule(notes.stream('1'), note(1), { deliverAt: 0 });
+      await raw.send('HSET', `{${namespace}-schedule:0}:scheduled`, id, 'broken');
+      for await (const each of own.readScheduled()) expect.unreachable(each.id);
+    },
+    /^What is scheduled under "0\..+" in \{.+\}:scheduled cannot be read: expected a stream's name and its events, found "broken"\. Look at it with HGET/,
+  ],
+  [
+    'delivery-failed',
+    DeliveryFailedError,
+    async () => {
+      await using own = await openStore({ namespace: `${namespace}-delivery` });
+      await own.schedule(notes.stream('1'), note(1), { deliverAt: 0 });
+      await raw.send('SET', `{${namespace}-delivery:0}:stream:notes:1`, 'no list');
+      await new StreamProcessor(own).runUntilCaughtUp();
+    },
+    /^The events scheduled as 0\..+ for stream "notes:1" could not be delivered: .*They are tried again in 1 s; later ones of that stream wait behind them\./,
   ],
   [
     'projection-failed',
