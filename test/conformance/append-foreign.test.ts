@@ -32,7 +32,7 @@ const nowMs = async (): Promise<number> => Number(((await raw.send('TIME')) as s
 
 describe('a write that fails half-way', () => {
   test('is undone where the log is none', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('SET', keys.log(0, 'notes'), 'no log');
     for (const events of [note(1), someNotes(3)]) {
       expect(await errorOf(store.append(stream, events))).toMatchObject({ code: 'server-refused', reason: 'WRONGTYPE' });
@@ -43,7 +43,7 @@ describe('a write that fails half-way', () => {
   });
 
   test('is undone where the index is none', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('SET', keys.stream(0, 'notes:1'), 'no list');
     for (const events of [note(1), someNotes(3)]) {
       const error = await errorOf(store.append(stream, events));
@@ -54,7 +54,7 @@ describe('a write that fails half-way', () => {
   });
 
   test('takes back what other streams got by the same append', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(stream, note(1));
     const before = await standing();
     await raw.send('SET', keys.log(0, 'marks'), 'no log');
@@ -71,7 +71,7 @@ describe('a write that fails half-way', () => {
   });
 
   test('leaves those beside it in the batch alone, and their positions right', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('SET', keys.log(0, 'marks'), 'no log');
     const ids = Array.from({ length: 60 }, (_, n) => n);
     const outcomes = await Promise.allSettled(
@@ -95,7 +95,7 @@ describe('a write that fails half-way', () => {
   });
 
   test('is told as such where the head is none', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('RPUSH', keys.head(0), 'no text');
     expect(await errorOf(store.append(stream, note(1)))).toMatchObject({ code: 'server-refused' });
     expect(await standing()).toEqual({ entries: [], places: [] });
@@ -104,7 +104,7 @@ describe('a write that fails half-way', () => {
 
 describe('entries that others added to a log by hand', () => {
   test('do not move versions', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(stream, note(1));
     for (let i = 0; i < 3; i += 1) await raw.send('XADD', keys.log(0, 'notes'), '*', 'some', 'thing');
     expect((await store.append(stream, note(2), { expectedVersion: 1 })).streamVersion).toBe(2);
@@ -112,7 +112,7 @@ describe('entries that others added to a log by hand', () => {
   });
 
   test.each([1, 3])('with an id in the future are passed: %i events stand behind them, and carry their time', async (count) => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(stream, note(0));
     await store.append(marks.stream('1'), note(0));
     const future = (await nowMs()) + 3_600_000;
@@ -129,7 +129,7 @@ describe('entries that others added to a log by hand', () => {
   });
 
   test('with an id in the future are passed in the middle of a batch, and every append knows where it stands', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(marks.stream('0'), note(0));
     await raw.send('XADD', keys.log(0, 'notes'), `${(await nowMs()) + 60_000}-4095`, 'some', 'thing');
     const appends = Array.from({ length: 40 }, (_, n) => {
@@ -153,7 +153,7 @@ describe('entries that others added to a log by hand', () => {
   });
 
   test('with the greatest id there can be stop appends to this category, with a clear error, and nothing else', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('XADD', keys.log(0, 'notes'), '18446744073709551615-0', 'some', 'thing');
     for (const events of [note(1), someNotes(2)]) {
       const error = await errorOf(store.append(stream, events));
@@ -167,7 +167,7 @@ describe('entries that others added to a log by hand', () => {
 
 describe('the place of an event', () => {
   test('goes over into the next millisecond after the 4,096th of one', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const ms = (await nowMs()) + 500;
     await raw.send('SET', keys.head(0), String(packEntryId(`${ms}-0`)));
     // The clock stands before the head, so all of them go behind it, one place each.
@@ -182,7 +182,7 @@ describe('the place of an event', () => {
   });
 
   test('is behind the last one where the clock stepped back; then events carry their time, and reading by time finds them', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const before = await nowMs();
     await store.append(stream, note(0));
     await raw.send('SET', keys.head(0), String(packEntryId(`${before + 3_600_000}-0`)));
@@ -218,14 +218,14 @@ describe('the data of an event', () => {
     [1e300],
     [2 ** 53 + 2],
   ])('comes back deep-equal: %j', async (data) => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(odd.stream('1'), { type: 'Odd', data });
     await store.append(odd.stream('1'), [{ type: 'Odd', data }], { idempotencyKey: 'key' });
     expect((await collect(store.readStream(odd.stream('1')))).map((event) => event.data)).toEqual([data, data]);
   });
 
   test('with a __proto__ in it touches no prototype', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const data: unknown = JSON.parse('{ "__proto__": { "polluted": true }, "constructor": { "prototype": { "polluted": true } } }');
     await store.append(odd.stream('1'), { type: 'Odd', data });
     const [event] = await collect(store.readStream(odd.stream('1')));
@@ -237,7 +237,7 @@ describe('the data of an event', () => {
 });
 
 test('a conflict carries what was missed also where an entry of it was deleted by hand', async () => {
-  await using store = await openStore({ namespace });
+  await using store = await openStore({ namespace, partitions: 1 });
   await store.append(stream, someNotes(3));
   const [, second] = await collect(store.readStream(stream));
   await raw.send('XDEL', keys.log(0, 'notes'), second?.position ?? '');

@@ -103,7 +103,7 @@ describe('an idempotency key', () => {
   test('is kept for the time that was asked for', async () => {
     const namespace = uniqueNamespace();
     await using raw = await connectRaw();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const keys = new Keys(namespace, 1);
     await store.append(stream, note(1), { idempotencyKey: 'default' });
     await store.append(stream, note(1), { idempotencyKey: 'short', idempotencyTtlMs: 60_000 });

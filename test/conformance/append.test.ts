@@ -100,7 +100,7 @@ describe('an append', () => {
   });
 
   test('keeps an order of its own in each stream, and one of all in the log', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const appends = Array.from({ length: 2_000 }, (_, n) => store.append((n % 2 ? notes : marks).stream(String(n % 7)), note(n)));
     const results = await Promise.all(appends);
     const all = await collect(store.readAll());

@@ -2,7 +2,7 @@
 import { category, type Decider, type Event, IdempotencyKeyReusedError, ServerRefusedError, VersionConflictError } from 'millrace';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Keys } from '../../src/redis/keys.ts';
-import { connectRaw, uniqueNamespace } from '../support/clients.ts';
+import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { collect, errorOf, marks, note, openStore, openStoreOver, ownClient, type OwnClient } from '../support/store.ts';
 
 type Moved = Event<'Paid' | 'Taken', { readonly amount: number }>;
@@ -45,7 +45,7 @@ let namespace: string;
 
 beforeEach(async () => {
   namespace = uniqueNamespace();
-  own = await ownClient();
+  own = await ownClient(testUrl());
 });
 
 afterEach(() => own[Symbol.asyncDispose]());
@@ -83,7 +83,7 @@ describe('a command', () => {
 
   test('is decided again from the events that it missed, without another read', async () => {
     await using store = await openStoreOver(own, { namespace });
-    await using other = await openStore({ namespace });
+    await using other = await openStore({ url: testUrl(), namespace });
     let decided = 0;
     const decider = accountant({ beforeDeciding: () => (decided += 1) });
     // Many at once: each but the first meets conflicts.
@@ -94,7 +94,7 @@ describe('a command', () => {
   });
 
   test('is read again where more was missed than a conflict tells', async () => {
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     let once = true;
     const decider = accountant();
     const slow: typeof decider = {
@@ -131,7 +131,7 @@ describe('a command', () => {
   });
 
   test('that comes to nothing checks its guards all the same', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const guards = [{ stream: marks.stream('nobody'), expectedVersion: 'stream-exists' as const }];
     expect(await errorOf(store.execute(accountant(), '1', 'nothing', { guards }))).toMatchObject({ code: 'version-conflict', isGuard: true });
   });
@@ -202,7 +202,7 @@ describe('a command with an idempotency key', () => {
   });
 
   test('is refused with another command', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await store.execute(accountant(), '1', { pay: 1 }, key);
     expect(await errorOf(store.execute(accountant(), '1', { pay: 2 }, key))).toBeInstanceOf(IdempotencyKeyReusedError);
     expect(await errorOf(store.execute(accountant(), '2', { pay: 1 }, key))).toBeInstanceOf(IdempotencyKeyReusedError);
@@ -228,7 +228,7 @@ describe('a command with an idempotency key', () => {
 describe('a state that is remembered', () => {
   test('in memory spares the load, and what was appended elsewhere is missed by nobody', async () => {
     await using store = await openStoreOver(own, { namespace });
-    await using other = await openStore({ namespace });
+    await using other = await openStore({ url: testUrl(), namespace });
     const decider = accountant({ cachedStates: 1 });
     await store.execute(decider, '1', { pay: 3 });
     own.sent.length = 0;
@@ -247,7 +247,7 @@ describe('a state that is remembered', () => {
 
   test('in Redis is read with its tail, and only in its version', async () => {
     await using raw = await connectRaw();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const keys = new Keys(namespace, 1);
     const snapshot = { name: 'balances', version: 1, everyEvents: 3 };
     for (let i = 0; i < 7; i += 1) await store.execute(accountant({ snapshot }), '1', { pay: 1 });
@@ -279,7 +279,7 @@ describe('a state that is remembered', () => {
 
   test('that cannot be read fails the command, and appends nothing', async () => {
     await using raw = await connectRaw();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('SET', new Keys(namespace, 1).snapshot(0, 'balances', 1, 'accounts:1'), 'no hash');
     const decider = accountant({ snapshot: { name: 'balances', version: 1 } });
     expect(await errorOf(store.execute(decider, '1', { pay: 1 }))).toBeInstanceOf(ServerRefusedError);

@@ -17,10 +17,10 @@ let namespace: string;
 let beside: EventStore;
 
 beforeEach(async () => {
-  raw = await connectRaw();
+  raw = await connectRaw(testUrl());
   proxy = await startProxy(testUrl());
   namespace = uniqueNamespace();
-  beside = await openStore({ namespace });
+  beside = await openStore({ url: testUrl(), namespace });
 });
 
 afterEach(async () => {

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EventStore, SnapshotStore, source, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, test } from 'vitest';
-import { connectRaw, uniqueNamespace } from '../support/clients.ts';
+import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
 import { lists, project, run, sums, until } from '../support/processors.ts';
 import { collect, note, notes, numbersOf, openStore, openStoreOver, ownClient, someNotes } from '../support/store.ts';
@@ -39,8 +39,8 @@ async function openBehindProxy(
   options: StoreOptions = {},
 ): Promise<Proxied & { readonly proxy: Proxy; readonly direct: EventStore }> {
   const namespace = uniqueNamespace();
-  const direct = await openStore({ namespace, ...options });
-  const proxy = await startProxy(process.env['MILLRACE_TEST_URL'] ?? '');
+  const direct = await openStore({ url: testUrl(), namespace, ...options });
+  const proxy = await startProxy(testUrl());
   const { store, [Symbol.asyncDispose]: close } = await way.open(proxy.url, { namespace });
   const end = async (): Promise<void> => (await proxy.accept(), proxy.thaw(), await close(), await proxy.close(), await direct.close());
   return { store, proxy, direct, [Symbol.asyncDispose]: end };
@@ -146,7 +146,7 @@ describe.each(ways)('a processor of a store $name', (way) => {
   });
 
   test('imports every entry once when the reply of an import is lost, or the import itself', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     const key = uniqueNamespace('foreign');
     await using behind = await openBehindProxy(way, { partitions: 3 });
     const { store, proxy, direct } = behind;
@@ -167,7 +167,7 @@ describe.each(ways)('a processor of a store $name', (way) => {
   });
 
   test('waits for a server that cannot be reached for a while', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     const key = uniqueNamespace('foreign');
     await using behind = await openBehindProxy(way);
     const { store, proxy, direct } = behind;

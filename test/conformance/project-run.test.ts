@@ -3,15 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidInputError, type ProcessorEvents, projection, SnapshotStore, StreamProcessor } from 'millrace';
 import { describe, expect, test, vi } from 'vitest';
 import { appendNumbers, lists, project, run, sums, throwingAt, until } from '../support/processors.ts';
-import { connectRaw, uniqueNamespace } from '../support/clients.ts';
+import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { errorOf, marks, note, notes, openStore, openStoreOver, ownClient, someNotes } from '../support/store.ts';
 
 describe('projections that run together', () => {
   test('share one reader where they stand at the same place', async () => {
     const readsOf = async (count: number): Promise<number> => {
-      await using own = await ownClient();
+      await using own = await ownClient(testUrl());
       const namespace = uniqueNamespace();
-      await using theirs = await openStoreOver(own, { namespace });
+      await using theirs = await openStoreOver(own, { namespace, partitions: 1 });
       await Promise.all(Array.from({ length: 1_000 }, (_, n) => theirs.append(notes.stream(String(n % 10)), note(n))));
       await project(theirs, ...Array.from({ length: count }, (_, index) => sums(`shared-${index}`)));
       const last = new SnapshotStore(theirs);
@@ -25,8 +25,8 @@ describe('projections that run together', () => {
   });
 
   test('begin at the beginning when they are added later, and join the others', async () => {
-    await using own = await ownClient();
-    await using store = await openStoreOver(own);
+    await using own = await ownClient(testUrl());
+    await using store = await openStoreOver(own, { partitions: 1 });
     await Promise.all(Array.from({ length: 700 }, (_, n) => store.append((n % 2 ? notes : marks).stream('1'), note(n))));
     await project(store, sums());
     await using running = run(store, { projections: [sums(), lists()] });
@@ -82,8 +82,8 @@ describe('projections that run together', () => {
 describe('a processor', () => {
   test('gives its work back when it stops, so that another takes over at once', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
-    await using other = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ namespace, partitions: 1 });
     await using first = run(store, { projections: [sums()], leaseMs: 60_000 });
     const snapshots = new SnapshotStore(store);
     await snapshots.get(sums(), '1', { atLeast: (await store.append(notes.stream('1'), note(1))).token });
@@ -101,8 +101,8 @@ describe('a processor', () => {
 
   test('whose projection fails leaves it at once to another one, which may have better code', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
-    await using other = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ namespace, partitions: 1 });
     await using failing = run(store, { projections: [throwingAt([3])], leaseMs: 60_000 });
     await appendNumbers(store, '1', [1, 2, 3, 4]);
     await until('it has failed', () => failing.failed.length > 0);
@@ -117,7 +117,7 @@ describe('a processor', () => {
   });
 
   test('stores what it has folded before it ends', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     for (let round = 0; round < 5; round += 1) {
       await store.append(notes.stream('1'), someNotes(1_000, round * 1_000 + 1));
       const running = run(store, { projections: [sums()] });
@@ -130,7 +130,7 @@ describe('a processor', () => {
   });
 
   test('can be stopped at any moment, and leaves no connection behind', async () => {
-    await using own = await ownClient();
+    await using own = await ownClient(testUrl());
     await using store = await openStoreOver(own);
     await store.append(notes.stream('1'), note(1));
     for (let ms = 0; ms < 20; ms += 1) {
@@ -157,7 +157,7 @@ describe('a processor', () => {
   });
 
   test('says how far it is: folded, left, and since when', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const processor = new StreamProcessor(store, { projections: [sums(), lists()] });
     expect((await processor.progress()).projections).toEqual([
       {
@@ -214,7 +214,7 @@ describe('a processor', () => {
   });
 
   test('warns of a failure where nobody listens', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendNumbers(store, '1', [1, 2, 3]);
     const processor = new StreamProcessor(store, { projections: [throwingAt([2])] });
     const warned = await warningsDuring(async () => {
@@ -227,8 +227,8 @@ describe('a processor', () => {
 
   test('resolves runUntilCaughtUp also when another one does the work, and ends at a signal', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
-    await using other = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ namespace, partitions: 1 });
     await using running = run(store, { projections: [sums()], leaseMs: 60_000 });
     await store.append(notes.stream('1'), note(1));
     await until('the first one works', () => running.progress.length > 0);

@@ -149,7 +149,7 @@ describe('a document that gets events of several partitions', () => {
 
   test.each(['by URL', "over a client of the caller's own"])('holds each once when replies are lost: %s', { timeout: 60_000 }, async (way) => {
     const namespace = uniqueNamespace();
-    await using direct = await openStore({ namespace, partitions: PARTITIONS });
+    await using direct = await openStore({ url: testUrl(), namespace, partitions: PARTITIONS });
     await using proxy = await startProxy(testUrl());
     await using own = await ownClient(proxy.url);
     await using store = await (way === 'by URL' ? openStore({ url: proxy.url, namespace }) : openStoreOver(own, { namespace }));

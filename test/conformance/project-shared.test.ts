@@ -34,7 +34,7 @@ function adding(
 
 describe('an event', () => {
   test('may be taken over by copies, which are changed in place', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendTags(store, 4);
     // The batch is folded once more when an event of it fails.
     await errorOf(project(store, adding('a', { isCopying: true, throwsAt: 4 }), adding('b', { isCopying: true })));
@@ -54,7 +54,7 @@ describe('an event', () => {
   });
 
   test('cannot be changed by what is folded from it, in any way of folding', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendTags(store, 3);
     const changing = adding('changing', { isCopying: false });
     const error = await errorOf(project(store, changing));

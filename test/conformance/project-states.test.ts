@@ -37,7 +37,7 @@ const unstorable: readonly (readonly [what: string, value: unknown])[] = [
 
 describe('a state with', () => {
   test.each(unstorable)('%s stops its projection at the event that made it', async (_, value) => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendNumbers(store, '1', [1, 2, 3, 4, 5]);
     await appendNumbers(store, '2', [1, 2]);
     const bad = holding((n) => (n === 3 ? value : undefined));
@@ -54,7 +54,7 @@ describe('a state with', () => {
   });
 
   test('more than is stored stops its projection at the event that made it so large', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const big = holding((n) => (n === 0 ? undefined : 'x'.repeat(n)));
     await appendNumbers(store, '1', [1, projectionLimits.documentBytes + 1, 0]);
     const error = await errorOf(project(store, big));
@@ -65,7 +65,7 @@ describe('a state with', () => {
   });
 
   test('undefined itself stops its projection', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendNumbers(store, '1', [1, 2]);
     const nothing = projection({
       name: 'nothing',
@@ -77,7 +77,7 @@ describe('a state with', () => {
   });
 
   test('what cannot be stored is found before an evolve that throws at a later event', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendNumbers(store, '1', [1, 2, 3, 4, 5, 6]);
     const both = holding((n) => {
       if (n === 5) throw new Error('later');

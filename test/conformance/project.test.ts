@@ -194,7 +194,7 @@ describe('a projection that is changed', () => {
 
 describe('an evolve that throws', () => {
   test('stops its projection at that event, with all before it stored, and mended code goes on right there', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const results = await Promise.all(Array.from({ length: 60 }, (_, n) => store.append(notes.stream('1'), note(n))));
     const error = (await errorOf(project(store, throwingAt([40])))) as ProjectionFailedError;
     expect(error).toBeInstanceOf(ProjectionFailedError);
@@ -209,7 +209,7 @@ describe('an evolve that throws', () => {
   });
 
   test('keeps nothing of a state that it changed in place before it threw', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const half = (isMended: boolean) =>
       projection({
         name: 'half',
@@ -229,7 +229,7 @@ describe('an evolve that throws', () => {
   });
 
   test('lets the others go on', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await using running = run(store, { projections: [throwingAt([5]), sums(), lists()] });
     const { token } = await store.append(notes.stream('1'), someNotes(10));
     const snapshots = new SnapshotStore(store);

@@ -24,7 +24,7 @@ let own: OwnClient;
 let store: EventStore;
 
 beforeEach(async () => {
-  own = await ownClient();
+  own = await ownClient(testUrl());
   store = await openStoreOver(own);
 });
 

@@ -16,7 +16,7 @@ let namespace: string;
 beforeEach(async () => {
   raw = await connectRaw();
   namespace = uniqueNamespace();
-  store = await openStore({ namespace });
+  store = await openStore({ namespace, partitions: 1 });
 });
 
 afterEach(async () => {

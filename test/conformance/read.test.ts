@@ -174,7 +174,7 @@ describe('an entry that was written by something else', () => {
   test.each(cases)('and %s is reported with its key and its id, after what stands before it', async (_, fields) => {
     const namespace = uniqueNamespace();
     await using raw = await connectRaw();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const key = new Keys(namespace, 1).log(0, 'notes');
     await store.append(stream, note(1));
     const entryId = String(await raw.send('XADD', key, '*', ...fields));
@@ -190,7 +190,7 @@ describe('an entry that was written by something else', () => {
   test('is reported also where it ends a page with an id that no append gives', async () => {
     const namespace = uniqueNamespace();
     await using raw = await connectRaw();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const { position } = await store.append(stream, someNotes(99));
     await raw.send('XADD', new Keys(namespace, 1).log(0, 'notes'), `${position.split('-')[0]}-5000`, 'some', 'thing');
     await store.append(stream, someNotes(200));

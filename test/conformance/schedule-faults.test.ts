@@ -22,11 +22,11 @@ let keys: Keys;
 let beside: EventStore;
 
 beforeEach(async () => {
-  raw = await connectRaw();
+  raw = await connectRaw(testUrl());
   proxy = await startProxy(testUrl());
   namespace = uniqueNamespace();
   keys = new Keys(namespace, 1);
-  beside = await openStore({ namespace });
+  beside = await openStore({ url: testUrl(), namespace });
 });
 
 afterEach(async () => {

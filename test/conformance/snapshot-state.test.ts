@@ -171,7 +171,7 @@ describe('a state', () => {
 describe('a document', () => {
   test('is a hash that any client reads field by field', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     const state = {
       name: 'Duffy',

@@ -171,7 +171,7 @@ describe('a read that asks for an append', () => {
 
   test('tells a token beyond the end of the log as a loss, and does not wait for it', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await store.append(notes.stream('1'), note(1));
     await project(store, sums());

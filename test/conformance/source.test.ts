@@ -42,8 +42,8 @@ describe('a source', () => {
   test('is imported in its order, once, whoever imports again', async () => {
     const namespace = uniqueNamespace();
     const key = foreignKey();
-    await using store = await openStore({ namespace });
-    await using other = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ namespace, partitions: 1 });
     for (let n = 0; n < 600; n += 1) await add(key, '*', 'id', String(n % 3), 'n', String(n));
     for (const each of [store, other, store]) await new StreamProcessor(each, { sources: [numbersFrom(key)] }).runUntilCaughtUp();
     expect(numbersOf(await collect(store.readCategory(notes)))).toEqual(Array.from({ length: 600 }, (_, n) => n));

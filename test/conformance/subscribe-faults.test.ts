@@ -13,7 +13,7 @@ const range = (from: number, to: number): number[] => Array.from({ length: to - 
 test('a subscription whose connection went silent replaces it by itself, and goes on', async () => {
   await using proxy = await startProxy(testUrl());
   const namespace = uniqueNamespace();
-  await using beside = await openStore({ namespace });
+  await using beside = await openStore({ url: testUrl(), namespace });
   await using store = await openStore({ url: proxy.url, namespace });
   await beside.append(stream, note(1));
   const subscription = await store.subscribe({ categories: [notes] });
@@ -39,7 +39,7 @@ test('a subscription whose connection went silent replaces it by itself, and goe
 test('a subscription passes over nothing and repeats nothing over many cuts', async () => {
   await using proxy = await startProxy(testUrl());
   const namespace = uniqueNamespace();
-  await using beside = await openStore({ namespace });
+  await using beside = await openStore({ url: testUrl(), namespace });
   await using store = await openStore({ url: proxy.url, namespace });
   const events = collect((await store.subscribe({ categories: [notes, marks] })) as EventReader<Noted>, 600);
   for (const n of range(0, 199)) {

@@ -10,8 +10,8 @@ const MOST_MS = 6_000;
 
 test(`passes over nothing in ${ROUNDS} rounds, each of which finds it waiting`, async () => {
   const namespace = uniqueNamespace();
-  await using writer = await openStore({ namespace });
-  await using store = await openStore({ namespace });
+  await using writer = await openStore({ namespace, partitions: 1 });
+  await using store = await openStore({ namespace, partitions: 1 });
   const subscription = (await store.subscribe({ categories: [notes, marks] })) as EventReader<Noted>;
   // Streams of the same category lie in one log: A, B, A, B, A in one script.
   const streams = [notes.stream('1'), marks.stream('1'), notes.stream('2'), marks.stream('2'), notes.stream('3')];

@@ -15,7 +15,7 @@ let store: EventStore;
 beforeEach(async () => {
   raw = await connectRaw();
   namespace = uniqueNamespace();
-  store = await openStore({ namespace });
+  store = await openStore({ namespace, partitions: 1 });
 });
 
 afterEach(async () => {

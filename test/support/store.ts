@@ -1,7 +1,7 @@
 // Stores for tests: each in a namespace of its own, through the client that this run tests, closed at the end.
 import { createClient, createCluster, createSentinel } from '@redis/client';
 import { Cluster, Redis } from 'ioredis';
-import { category, type Event, EventStore, type EventReader, type RecordedEvent, type RedisClient } from 'millrace';
+import { category, type Event, EventStore, type EventReader, isMillraceError, type RecordedEvent, type RedisClient } from 'millrace';
 import type { ClientOptions, StoreOptions } from '../../src/redis/open.ts';
 import { testClient, testSetUp, testUrl, uniqueNamespace } from './clients.ts';
 
@@ -28,8 +28,18 @@ export function openStore({ url, namespace = uniqueNamespace(), ...rest }: Store
   const options = { library: testClient(), namespace, ...rest };
   const setUp = testSetUp();
   if (url !== undefined || setUp.kind === 'server') return EventStore.connect(url ?? testUrl(), options);
-  if (setUp.kind === 'cluster') return EventStore.connect({ nodes: setUp.nodes, partitions: CLUSTER_PARTITIONS, ...options });
+  if (setUp.kind === 'cluster') return openOnCluster(setUp.nodes, options);
   return EventStore.connect({ sentinels: setUp.sentinels, name: setUp.name, ...options });
+}
+
+/** A namespace may hold a store that a test opened before, with another number of partitions. */
+async function openOnCluster(nodes: readonly string[], options: StoreOptions): Promise<EventStore> {
+  try {
+    return await EventStore.connect({ nodes, partitions: CLUSTER_PARTITIONS, ...options });
+  } catch (error) {
+    if (options.partitions !== undefined || !isMillraceError(error, 'store-mismatch')) throw error;
+    return await EventStore.connect({ nodes, ...options });
+  }
 }
 
 /** A client of the caller's own, with the settings that its library comes with, that notes what it sends. */
