@@ -46,17 +46,29 @@ export class ScheduleLoops {
   }
 }
 
-/** Delivers what is due now, whoever else does: throws what one of them cannot be delivered for, when all others are. */
-export async function deliverDue(connection: Connection): Promise<void> {
+/**
+ * Delivers what is due now, whoever else does, and waits out a lost connection. Throws what one of them cannot be delivered for, when all
+ * others are.
+ */
+export async function deliverDue(connection: Connection, signal: AbortSignal | undefined): Promise<void> {
   const failures: unknown[] = [];
   const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
-  await Promise.all(
-    partitions.map(async (partition) => {
-      const delivery = new Delivery(connection, partition, (error) => failures.push(error));
-      while ((await delivery.next()) === 0);
-    }),
-  );
+  const deliveries = partitions.map((partition) => new Delivery(connection, partition, (error) => failures.push(error)));
+  await Promise.all(deliveries.map((delivery) => deliverThrough(connection, delivery, signal)));
   if (failures.length > 0) throw failures[0];
+}
+
+async function deliverThrough({ closed }: Connection, delivery: Delivery, signal: AbortSignal | undefined): Promise<void> {
+  for (;;) {
+    signal?.throwIfAborted();
+    closed.throwIfAborted();
+    try {
+      if ((await delivery.next()) > 0) return;
+    } catch (error) {
+      if (!isWaitedOut(error)) throw publicError('deliver what is scheduled', error);
+      await delay(PAUSE_WITHOUT_SERVER_MS);
+    }
+  }
 }
 
 class ScheduleLoop {

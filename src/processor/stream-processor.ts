@@ -201,7 +201,7 @@ export class StreamProcessor {
       const ends = await this.#waitThrough(signal, () => this.#endsOfSources());
       this.start();
       await this.#until(signal, () => this.#hasImported(ends));
-      if (this.#delivers()) await this.#waitThrough(signal, () => deliverDue(this.#connection));
+      if (this.#delivers()) await deliverDue(this.#connection, signal);
       const heads = await this.#waitThrough(signal, () => Promise.all(this.#partitions().map((partition) => readHead(this.#connection, partition))));
       await this.#until(signal, () => this.#haveReached(heads));
     } finally {

@@ -1,4 +1,5 @@
 // What scheduling promises when something fails: nothing twice, nothing lost, each stream in order, and the others go on.
+import { setTimeout as delay } from 'node:timers/promises';
 import { CorruptScheduleError, DeliveryFailedError, type EventStore, StreamProcessor } from 'millrace';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Due, deliver, readDue } from '../../src/log/deliver.ts';
@@ -90,11 +91,20 @@ describe.each(waysToOpen)('a reply that was lost $name', (way) => {
     expect(numbersOf(await collect(beside.readAll()))).toEqual(Array.from({ length: 600 }, (_, n) => n));
     expect(running.failed).toEqual([]);
   });
+
+  test('of a delivery is waited out by who waits until everything is caught up', async () => {
+    await scheduleNotes([1, 2]);
+    await using opened = await way.open(proxy.url, { namespace, timeoutMs: 400 });
+    const lost = proxy.loseReplyOf(isAppend, { whileCut: () => delay(1_000) }); // longer than an append tries
+    const [caughtUp] = await Promise.all([new StreamProcessor(opened.store).runUntilCaughtUp(), lost]);
+    expect(caughtUp).toBeUndefined();
+    expect(numbersOf(await collect(beside.readAll()))).toEqual([1, 2]);
+  });
 });
 
 describe('two processes that deliver the same at once', () => {
   test('append it once: the second one finds it gone, and writes nothing', async () => {
-    await using other = await openStore({ namespace });
+    await using other = await openStore({ namespace, partitions: 1 });
     await scheduleNotes([1, 2, 3, 4]);
     const page = await due();
     const outcomes = await Promise.all([deliver(connectionOf(beside), 0, page), deliver(connectionOf(other), 0, page)]);
@@ -114,7 +124,7 @@ describe('two processes that deliver the same at once', () => {
   });
 
   test('keep the order of time without any lease', async () => {
-    const stores = await Promise.all([0, 1, 2].map(() => openStore({ namespace })));
+    const stores = await Promise.all([0, 1, 2].map(() => openStore({ namespace, partitions: 1 })));
     const numbers = Array.from({ length: 1_500 }, (_, n) => n);
     for (let n = 0; n < 1_500; n += 100) await Promise.all(numbers.slice(n, n + 100).map((each) => scheduleNotes([each])));
     await Promise.all(stores.map((store) => new StreamProcessor(store).runUntilCaughtUp()));
