@@ -84,8 +84,8 @@ export class ProcessSteps implements ReactionHandler {
     if (ended) await this.#removeEnded(ended);
   }
 
-  async raiseFence(): Promise<void> {
-    // Each step compares the epoch of the checkpoint itself, which lies in its partition.
+  async raiseFence(epoch: string): Promise<number> {
+    return Number(epoch); // each step compares the epoch of the checkpoint itself, which lies in its partition
   }
 
   async sweep(): Promise<void> {

@@ -11,12 +11,17 @@ import { readServingVersion } from '../snapshot/serving.ts';
 import { clearProjection, heldError } from './clearing.ts';
 import { Comparison, type CompareOptions, type DocumentDifference } from './compare.ts';
 import { flipTo, type ServeOptions } from './flip.ts';
+import type { Reactor, StartFrom } from './reactor.ts';
 import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
+import { rewindReactor } from './rewind-reactor.ts';
 
 /** Options of `rewind`. */
 export interface RewindOptions {
-  /** Where it goes on: a projection only at the beginning, for its documents hold all events before. Default 'start'. */
-  readonly to?: 'start';
+  /**
+   * Where it goes on: a projection only at the beginning, for its documents hold all events before; a reactor anywhere, and at the head
+   * with 'now', which passes over what it has yet to handle. Default 'start'.
+   */
+  readonly to?: StartFrom;
   readonly signal?: AbortSignal;
 }
 
@@ -66,6 +71,9 @@ export class ProcessorControl {
   }
 
   /**
+   * Sets a reactor to another place of the log: what stands behind that is handled again, and letters and waiting events there are forgotten.
+   * What its handlers did is not undone. This is the way on after LogLostError: to 'now', or to where the loss began.
+   *
    * Folds a projection again from the first event on: removes its documents and its checkpoint, and processors that have it begin anew,
    * those too in which it stood still. This is the way on after LogLostError, when the log as it is now is to count: then the documents
    * may hold events that are gone. Readers of this very version see its documents come back one by one (they get NotCaughtUpError until
@@ -74,7 +82,9 @@ export class ProcessorControl {
    * Safe at every step: where this process dies in between nobody folds, and the same call again finishes it.
    * @throws InvalidInputError for a projection that is not stored.
    */
-  async rewind(projection: AnyProjection, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
+  async rewind(target: AnyProjection | Reactor, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
+    if (isReactor(target)) return await reading(`rewind ${target.name}`, rewindReactor(connectionOf(this.#store), target, to, signal));
+    const projection = target;
     assertStored(projection);
     if (to !== 'start') throw new InvalidInputError('option to', "'start': the documents of a projection hold all events before", to);
     await reading(`rewind ${projection.name}`, clearProjection(connectionOf(this.#store), projection, 'rewind', signal));
@@ -157,6 +167,10 @@ export class ProcessorControl {
     const { keys } = connectionOf(this.#store);
     return Array.from({ length: keys.partitions }, (_, partition) => keys.checkpoint(partition, name, version));
   }
+}
+
+function isReactor(target: AnyProjection | Reactor): target is Reactor {
+  return 'handle' in target;
 }
 
 function assertStored({ consistency }: AnyProjection): void {

@@ -31,8 +31,8 @@ export interface ReactionHandler {
   handle(handling: Handling, epoch: string): Promise<unknown> | void;
   /** Removes what was kept for an event that is committed as done: it will not be handled again. */
   drop(leftovers: Leftovers): Promise<void>;
-  /** From here on, no handler of an earlier epoch appends anything more. */
-  raiseFence(epoch: string): Promise<void>;
+  /** From here on, no handler of an earlier epoch appends anything more. The highest epoch that counts: a later one, where the checkpoint's was lost. */
+  raiseFence(epoch: string): Promise<number>;
   /** Removes what is left of events at or before `place` which are done with: a process died between their end and the removal. */
   sweep(place: number): Promise<void>;
 }
@@ -55,8 +55,8 @@ export class Reactions implements ReactionHandler {
     return this.#reactor.handle(handling.logEvent.event, this.#context(handling, epoch));
   }
 
-  async raiseFence(epoch: string): Promise<void> {
-    await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)));
+  async raiseFence(epoch: string): Promise<number> {
+    return Math.max(...(await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)))));
   }
 
   async sweep(place: number): Promise<void> {

@@ -4,7 +4,6 @@ import type { RecordedEvent } from '../event.ts';
 import type { Executor } from '../execute.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Marked } from '../log/mark.ts';
-import { packEntryId } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import type { Checkpoint } from './lease.ts';
@@ -15,7 +14,7 @@ import { type ReactionHandler, Reactions } from './reaction-context.ts';
 import { isProcessManager } from './process-manager.ts';
 import { ProcessSteps } from './process-step.ts';
 import type { Reactor } from './reactor.ts';
-import { startOf } from './start-from.ts';
+import { readBeginning } from './start-from.ts';
 import { type Batch, LeaseLost, type Task } from './task.ts';
 
 /** Bounds of what a reactor has in hand. */
@@ -154,35 +153,25 @@ export class ReactorTask implements Task {
   async #begin(): Promise<Tenure> {
     const { checkpoint, reactor, partition } = this;
     if (!checkpoint) throw new LeaseLost();
-    const { keys, port } = this.#connection;
-    const [finishedKey, blockedKey] = [
-      keys.finished(partition, reactor.name, reactor.version),
-      keys.blocked(partition, reactor.name, reactor.version),
-    ];
-    const [stored, finished, blocked] = await Promise.all([
-      port.send(this.checkpointKey, ['HMGET', this.checkpointKey, 'position', 'seen', 'event', 'turn', 'parked']),
-      port.send(finishedKey, ['ZRANGE', finishedKey, '0', '-1']),
-      port.send(blockedKey, ['HLEN', blockedKey]),
-    ]);
-    const [position, seen, event, turn, parked] = stored as (string | null)[];
     const { epoch } = checkpoint;
-    const start = position
-      ? { place: packEntryId(position), seen: Number(seen ?? 0), mark: event ?? '' }
-      : await startOf(this.#connection, reactor, partition);
-    await this.#handler.raiseFence(epoch);
-    if (this.checkpoint?.epoch !== epoch) throw new LeaseLost();
-    const tenure = this.#tenureFrom(
-      { epoch, turn: turn ?? '', ...start },
-      {
-        finished: new Set((finished as string[]).map(Number)),
-        mayBeBlocked: Number(blocked) > 0,
-        waiting: Number(parked ?? 0),
-      },
-    );
+    const { start, turn, ...found } = await readBeginning(this.#connection, reactor, partition);
+    await this.#raiseFence(epoch);
+    const tenure = this.#tenureFrom({ epoch, turn, ...start }, found);
     // Where a new reactor begins is fixed before anything is handled.
-    if (!position && start.place >= 0) tenure.commits.close(undefined, [{ what: 'finished', place: start.place }]);
-    if (start.place >= 0) this.#handler.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
+    if (start.isNew) {
+      tenure.commits.close(undefined, [{ what: 'finished', place: start.place }]);
+      await tenure.commits.settled();
+    }
+    this.#handler.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
     return tenure;
+  }
+
+  /** A checkpoint that was lost, in a failover or a restore, begins with a low epoch again: it goes on behind the highest that was. */
+  async #raiseFence(epoch: string): Promise<void> {
+    const highest = await this.#handler.raiseFence(epoch);
+    const behind = highest - Number(epoch);
+    if (behind > 0) await this.#connection.port.send(this.checkpointKey, ['HINCRBY', this.checkpointKey, 'epoch', String(behind + 1)]);
+    if (behind > 0 || this.checkpoint?.epoch !== epoch) throw new LeaseLost();
   }
 
   #tenureFrom(begun: Begun, found: Pick<Tenure, 'finished' | 'mayBeBlocked' | 'waiting'>): Tenure {

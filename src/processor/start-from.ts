@@ -1,6 +1,7 @@
-// Where a reactor without a checkpoint begins in a partition, and how many events lie before that.
+// Where a reactor begins in a partition: at its checkpoint, or where a new one is told to.
 import { InvalidInputError } from '../errors.ts';
 import type { Marked } from '../log/mark.ts';
+import { packEntryId } from '../position.ts';
 import { readForward, readHead } from '../log/page.ts';
 import { placesFrom } from '../log/read.ts';
 import type { Connection } from '../redis/connection.ts';
@@ -14,8 +15,50 @@ export interface Start extends Marked {
 const BEGINNING: Start = { place: -1, mark: '', seen: 0 };
 const COUNT = 1_000;
 
+/** What the last owner left, or nobody. */
+export interface Beginning {
+  readonly start: Start & { readonly isNew: boolean };
+  /** The last commit's name. */
+  readonly turn: string;
+  /** Events finished before others that stand in front of them. */
+  readonly finished: ReadonlySet<number>;
+  readonly mayBeBlocked: boolean;
+  /** How many events wait behind dead letters. */
+  readonly waiting: number;
+}
+
+/** Reads where the last owner left off, or where it is to begin. */
+export async function readBeginning(connection: Connection, reactor: Reactor, partition: number): Promise<Beginning> {
+  const { keys, port } = connection;
+  const { name, version } = reactor;
+  const [checkpointKey, finishedKey] = [keys.checkpoint(partition, name, version), keys.finished(partition, name, version)];
+  const blockedKey = keys.blocked(partition, name, version);
+  const [stored, finished, blocked] = await Promise.all([
+    port.send(checkpointKey, ['HMGET', checkpointKey, 'position', 'seen', 'event', 'turn', 'parked', 'begun']),
+    port.send(finishedKey, ['ZRANGE', finishedKey, '0', '-1']),
+    port.send(blockedKey, ['HLEN', blockedKey]),
+  ]);
+  const [position, seen, event, turn, parked, begun] = stored as (string | null)[];
+  const isNew = !position && !begun;
+  const asked = isNew ? await startOf(connection, reactor, partition) : BEGINNING;
+  // An empty log has no place to stand at; 'now' must not mean a later time at the next start.
+  if (isNew && asked.place < 0) await port.send(checkpointKey, ['HSET', checkpointKey, 'begun', '1']);
+  const start = position ? { place: packEntryId(position), seen: Number(seen ?? 0), mark: event ?? '' } : asked;
+  return {
+    start: { ...start, isNew: isNew && asked.place >= 0 },
+    turn: turn ?? '',
+    finished: new Set((finished as string[]).map(Number)),
+    mayBeBlocked: Number(blocked) > 0,
+    waiting: Number(parked ?? 0),
+  };
+}
+
 /** Throws InvalidInputError for a position with several partitions, or what is no place at all. */
-export async function startOf(connection: Connection, { startFrom, categories }: Reactor, partition: number): Promise<Start> {
+export async function startOf(
+  connection: Connection,
+  { startFrom, categories }: Pick<Reactor, 'startFrom' | 'categories'>,
+  partition: number,
+): Promise<Start> {
   if (startFrom === 'start') return BEGINNING;
   if (startFrom === ('end' as string))
     throw new InvalidInputError('startFrom', "'start', 'now', a cursor, a Date, or with one partition a position", startFrom);

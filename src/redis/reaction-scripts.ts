@@ -5,6 +5,9 @@ import { load, run } from './scripts.ts';
 const scripts = {
   commitReactions: load('commit-reactions'),
   raiseFence: load('raise-fence'),
+  beginRewind: load('begin-rewind'),
+  rewindKey: load('rewind-key'),
+  finishRewind: load('finish-rewind'),
 } as const;
 
 /** What became of one event, or of a key, for the commit of a reactor. */
@@ -81,12 +84,46 @@ function reactionArgs(step: ReactionStep, listOf: (key: string) => string): read
   }
 }
 
-/** From now on, handlers of an earlier epoch append nothing more into this partition. */
-export async function raiseFence(port: RedisPort, reactionsKey: string, epoch: string): Promise<void> {
-  await run(port, scripts.raiseFence, [reactionsKey], [epoch]);
+/** From now on, handlers of an earlier epoch append nothing more into this partition. The epoch that counts there now. */
+export async function raiseFence(port: RedisPort, reactionsKey: string, epoch: string): Promise<number> {
+  return Number(await run(port, scripts.raiseFence, [reactionsKey], [epoch]));
 }
 
 /** Forgets results that were kept for an event which is done with. */
 export async function dropReactions(port: RedisPort, reactionsKey: string, fields: readonly string[]): Promise<void> {
   if (fields.length > 0) await port.send(reactionsKey, ['HDEL', reactionsKey, ...fields]);
+}
+
+/** Takes the checkpoint away until `finishRewind`. */
+export async function beginRewind(port: RedisPort, checkpointKey: string, position: string): Promise<void> {
+  await run(port, scripts.beginRewind, [checkpointKey], [position]);
+}
+
+/** The keys that a blocked key of a reactor is in. */
+export interface BlockedKeys {
+  readonly checkpointKey: string;
+  readonly blockedKey: string;
+  readonly retryingKey: string;
+  readonly deadKey: string;
+  readonly lettersKey: string;
+  readonly parkedKey: string;
+}
+
+/** Forgets what stands behind a place of one key; whether more is to be forgotten. */
+export async function rewindKey(
+  port: RedisPort,
+  { checkpointKey, blockedKey, retryingKey, deadKey, lettersKey, parkedKey }: BlockedKeys,
+  { position, place, key }: { readonly position: string; readonly place: number; readonly key: string },
+): Promise<boolean> {
+  const keys = [checkpointKey, blockedKey, retryingKey, deadKey, lettersKey, parkedKey];
+  return (await run(port, scripts.rewindKey, keys, [position, String(place), key])) === 1;
+}
+
+/** Lets the reactor go on from there; whether it was this call that did so. */
+export async function finishRewind(
+  port: RedisPort,
+  { checkpointKey, finishedKey }: { readonly checkpointKey: string; readonly finishedKey: string },
+  { position, seen }: { readonly position: string; readonly seen: number },
+): Promise<boolean> {
+  return (await run(port, scripts.finishRewind, [checkpointKey, finishedKey], [position, String(seen)])) === 1;
 }

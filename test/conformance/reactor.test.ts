@@ -1,6 +1,7 @@
 // Reactors: each event handled at least once, each key in order, retried, and given up as a dead letter behind which the key waits.
-import { type ReactionContext, type Reactor, reactor, type StoreOptions, StreamProcessor } from 'millrace';
+import { ProcessorControl, type ReactionContext, type Reactor, reactor, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, it } from 'vitest';
+import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { marks, note, notes, openStore, someNotes } from '../support/store.ts';
 
 const quick = { attempts: 2, minDelayMs: 1, maxDelayMs: 2 };
@@ -124,5 +125,58 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
     const none = reactor({ name: 'none', categories: [notes, marks], types: ['Noted'], handle: ({ data }) => void handled.push(data.n) });
     await react(store, none);
     expect(handled).toEqual([1, 2, 3]);
+  });
+});
+
+describe('a reactor that is set to another place', () => {
+  it('handles again what stands behind it, and forgets letters and waiting events there', async () => {
+    await using store = await openStore({ partitions: 4 });
+    const handled: number[] = [];
+    const isBroken = { now: true };
+    const picky = reactor({
+      name: 'picky',
+      categories: [notes],
+      retry: quick,
+      handle: async ({ data }) => {
+        if (data.n === 2 && isBroken.now) throw new Error('not yet');
+        handled.push(data.n);
+      },
+    });
+    await store.append(notes.stream('a'), someNotes(3));
+    await react(store, picky);
+    expect(handled).toEqual([1]);
+    isBroken.now = false;
+    await new ProcessorControl(store).rewind(picky);
+    await react(store, picky);
+    expect(handled).toEqual([1, 1, 2, 3]);
+    await using processor = new StreamProcessor(store, { reactors: [picky] });
+    const { reactors } = await processor.progress();
+    expect(reactors.map(({ deadLetters, eventsWaiting }) => deadLetters + eventsWaiting)).toEqual([0, 0, 0, 0]);
+  });
+
+  it('passes over what there is when it is set to now', async () => {
+    await using store = await openStore({ partitions: 4 });
+    const handled: number[] = [];
+    const each = reactor({ name: 'each', categories: [notes], handle: ({ data }) => void handled.push(data.n) });
+    await store.append(notes.stream('a'), someNotes(3));
+    await new ProcessorControl(store).rewind(each, { to: 'now' });
+    await react(store, each);
+    await store.append(notes.stream('a'), note(4));
+    await react(store, each);
+    expect(handled).toEqual([4]);
+  });
+
+  it('goes on where its checkpoint was lost, and its handlers may append again', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace, partitions: 1 });
+    const echo = reactor({ name: 'echo', categories: [notes], handle: ({ data }, { append }) => append(marks.stream('all'), note(data.n)) });
+    await store.append(notes.stream('a'), someNotes(2));
+    await react(store, echo);
+    await using redis = await connectRaw();
+    await redis.send('DEL', `{${namespace}:0}:checkpoint:echo@1`);
+    await react(store, echo);
+    const copies = [];
+    for await (const { data } of store.readStream(marks.stream('all'))) copies.push(data.n);
+    expect(copies).toEqual([1, 2, 1, 2]);
   });
 });

@@ -1,0 +1,54 @@
+// Sets a reactor back, or forward, to a place of the log: what stands behind it is forgotten and handled again as it comes.
+import type { Connection } from '../redis/connection.ts';
+import { beginRewind, finishRewind, rewindKey } from '../redis/reaction-scripts.ts';
+import { checkpointText } from './lease.ts';
+import type { Reactor, StartFrom } from './reactor.ts';
+import { type Start, startOf } from './start-from.ts';
+
+/** What names a reactor's keys and the events that it reads. */
+export type Rewindable = Pick<Reactor, 'name' | 'version' | 'categories' | 'order'>;
+
+/**
+ * In each partition: the checkpoint is taken away, letters and waiting events behind the place are removed, then it stands there. Safe at
+ * every step: where the process dies in between nobody handles anything, and the same call again finishes it.
+ */
+export async function rewindReactor(connection: Connection, reactor: Rewindable, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
+  const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
+  const starts = await Promise.all(partitions.map((partition) => startOf(connection, { ...reactor, startFrom: to }, partition)));
+  for (const [partition, start] of starts.entries()) await rewindPartition(connection, reactor, { partition, start, signal });
+}
+
+async function rewindPartition(
+  connection: Connection,
+  reactor: Rewindable,
+  { partition, start, signal }: { readonly partition: number; readonly start: Start; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const { keys, port } = connection;
+  const { name, version } = reactor;
+  const position = checkpointText(start.place);
+  const checkpointKey = keys.checkpoint(partition, name, version);
+  await beginRewind(port, checkpointKey, position);
+  const blockedKey = keys.blocked(partition, name, version);
+  for await (const key of fieldsOf(connection, blockedKey)) {
+    signal?.throwIfAborted();
+    const blocked = {
+      checkpointKey,
+      blockedKey,
+      retryingKey: keys.retrying(partition, name, version),
+      deadKey: keys.dead(partition, name, version),
+      lettersKey: keys.letters(partition, name, version),
+      parkedKey: keys.parked(partition, name, version, key),
+    };
+    while (await rewindKey(port, blocked, { position, place: start.place, key }));
+  }
+  await finishRewind(port, { checkpointKey, finishedKey: keys.finished(partition, name, version) }, { position, seen: start.seen });
+}
+
+async function* fieldsOf({ port }: Connection, hashKey: string): AsyncGenerator<string, void, undefined> {
+  let cursor = '0';
+  do {
+    const [next, found] = (await port.send(hashKey, ['HSCAN', hashKey, cursor, 'COUNT', '500'])) as [string, string[]];
+    for (let at = 0; at < found.length; at += 2) yield found[at] as string;
+    cursor = next;
+  } while (cursor !== '0');
+}
