@@ -4,6 +4,7 @@ import { acknowledgedEvents, contiguousVersions, increasingPositions } from './c
 import type { Checker, Finding, History } from './checkers/finding.ts';
 import { documentsAreTheFold, statesAreTheFold } from './checkers/folds.ts';
 import { followersSeeTheLog, orderOfTime, streamsAgreeWithAll } from './checkers/order.ts';
+import { processesActOnce } from './checkers/processes.ts';
 import { answersAreThereOnce, eventsReachReactors } from './checkers/reactions.ts';
 import { readsSeeTheirAppends } from './checkers/reads.ts';
 import { wholeAppends } from './checkers/whole.ts';
@@ -21,6 +22,7 @@ export const CHECKERS: ReadonlyMap<string, Checker> = new Map<string, Checker>([
   ['(e) reads see their appends', readsSeeTheirAppends],
   ['(f) events reach reactors in order', eventsReachReactors],
   ['(f) reactors append once', answersAreThereOnce],
+  ['(f) process managers act once', processesActOnce],
   ['(g) documents are the fold', documentsAreTheFold],
   ['(h) states are the fold', statesAreTheFold],
   ['(i) everything drains', everythingDrains],

@@ -7,6 +7,7 @@ import {
   bucketOf,
   buckets,
   idOf,
+  isProduced,
   NO_BUCKET,
   NO_TALLY,
   type Noted,
@@ -32,7 +33,7 @@ export async function collect(store: EventStore): Promise<Content> {
   return { log, streams, documents: await documentsOf(store, log), loaded: await loadedOf(store, names) };
 }
 
-async function loggedOf(
+export async function loggedOf(
   events: AsyncIterable<{ readonly streamName: string; readonly streamVersion: number; readonly position: string; readonly data: unknown }>,
 ): Promise<Logged[]> {
   const logged: Logged[] = [];
@@ -45,7 +46,7 @@ async function loggedOf(
 async function documentsOf(store: EventStore, log: readonly Logged[]): Promise<Documents[]> {
   await using processor = new StreamProcessor(store, { projections: [tallies(2), buckets(2)] });
   await processor.runUntilCaughtUp();
-  const folds = log.filter(({ streamName: name }) => !name.startsWith('answers:'));
+  const folds = log.filter(isProduced);
   const [folded, inBuckets] = [talliesOf(folds), bucketsOf(folds)];
   return [
     { how: 'stored tally', found: await stored(store, tallies(1)), folded },

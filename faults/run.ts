@@ -5,10 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EventStore, StreamProcessor } from 'millrace';
-import type { Drain, History } from './checkers/finding.ts';
+import { type Drain, grouped, type History, type Logged } from './checkers/finding.ts';
+import { remindersMissing } from './checkers/processes.ts';
 import { type Checked, check } from './checks.ts';
 import { connect } from './connect.ts';
-import { collect } from './collect.ts';
+import { collect, loggedOf } from './collect.ts';
 import { readRecording } from './history.ts';
 import { processFaults } from './inject/processes.ts';
 import type { Options } from './options.ts';
@@ -37,6 +38,7 @@ const PROGRESS_MS = 5_000;
 /** The stated time in which everything drains. */
 const DRAIN_MS_MAX = 30_000;
 const POLL_MS = 200;
+const START_MS_MAX = 30_000;
 
 /** Resolves with whether nothing was violated. */
 export async function run(options: Options, print: (line: string) => void): Promise<boolean> {
@@ -61,7 +63,8 @@ async function runIn(folder: string, histories: string, options: Options, print:
   await using pool = new Pool(settings);
   fill(pool, topology);
   const faults = new Faults([...topology.faults, ...processFaults(pool, LEASE_MS, ROLES)], seed, seconds * 1_000);
-  await faults.make((line) => print(line), pool);
+  await untilAtWork(pool);
+  await faults.make(print, pool);
   await pool.stop('producer');
   await store.close();
   const checked = await finish(topology, { namespace, histories, pool });
@@ -73,6 +76,15 @@ async function runIn(folder: string, histories: string, options: Options, print:
 function fill(pool: Pool, { target, elsewhere }: Topology): void {
   for (const role of ROLES) for (let number = 1; number <= SEATS[role]; number += 1) pool.add({ role, number, prefix: [], target });
   if (elsewhere) for (const role of ['producer', 'projector'] as const) pool.add({ role, number: SEATS[role] + 1, ...elsewhere });
+}
+
+/** Faults before anything goes on would show nothing. */
+async function untilAtWork(pool: Pool): Promise<void> {
+  const deadline = performance.now() + START_MS_MAX;
+  while (pool.counts().ok === 0) {
+    if (performance.now() > deadline) throw new Error(`nothing was acknowledged within ${START_MS_MAX} ms`);
+    await delay(POLL_MS);
+  }
 }
 
 /** The schedule at work. */
@@ -162,7 +174,8 @@ async function drained(store: EventStore, pool: Pool, histories: string): Promis
   const onlooker = new StreamProcessor(store, { projections: [tallies(1), buckets(1)], reactors: reactors() });
   const startedAt = performance.now();
   for (;;) {
-    const left = [...(await behind(onlooker)), ...(await notFollowed(store, pool, histories))];
+    const log = await loggedOf(store.readAll());
+    const left = [...(await behind(onlooker)), ...notFollowed(log.length, pool, histories), ...notReminded(log)];
     const tookMs = performance.now() - startedAt;
     if (left.length === 0 || tookMs > DRAIN_MS_MAX) return { tookMs, limitMs: DRAIN_MS_MAX, left };
     await delay(POLL_MS);
@@ -177,9 +190,12 @@ async function behind(onlooker: StreamProcessor): Promise<string[]> {
     .map(({ name, partition, lagEvents }) => `${name} lacks ${lagEvents} events of partition ${partition}`);
 }
 
-async function notFollowed(store: EventStore, pool: Pool, histories: string): Promise<string[]> {
-  let events = 0;
-  for await (const _ of store.readAll()) events += 1;
+function notReminded(log: readonly Logged[]): string[] {
+  const missing = remindersMissing(grouped(log, ({ streamName }) => streamName));
+  return missing === 0 ? [] : [`${missing} scheduled events have not been delivered`];
+}
+
+function notFollowed(events: number, pool: Pool, histories: string): string[] {
   return pool.names('follower').flatMap((name) => {
     const lines = readFileSync(join(histories, `${name}.jsonl`), 'utf8')
       .split('\n')

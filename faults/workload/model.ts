@@ -19,6 +19,10 @@ export const ledger: Category<Counted> = category<Counted>('ledger');
 /** What a reactor appends, once for each event that it answers. */
 export const answers: Category<Counted> = category<Counted>('answers');
 
+/** What a process manager appends, at once and by a schedule. */
+export const bills: Category<Counted> = category<Counted>('bills');
+export const reminders: Category<Counted> = category<Counted>('reminders');
+
 /** What folds look at. */
 export interface Fact {
   readonly streamName: string;
@@ -140,6 +144,11 @@ export function answerOf({ data: { op, index, n } }: Pick<Fact, 'data'>): Counte
 /** The operation that an answer is of. */
 export function answerTo(op: string, index: number): string {
   return `answer to ${op}#${index}`;
+}
+
+/** Whether an event is of the categories that producers write, and that are folded. */
+export function isProduced({ streamName }: Pick<Fact, 'streamName'>): boolean {
+  return streamName.startsWith('orders:') || streamName.startsWith('ledger:');
 }
 
 /** The part of a stream's name behind the category, which is the key of its document. */

@@ -5,6 +5,7 @@ import { now } from '../history.ts';
 import type { Work } from './main.ts';
 import { answerOf, answers, type Counted, idOf, isAnswered, ledger, orders } from './model.ts';
 import { afterwards } from './plants.ts';
+import { billing } from './process.ts';
 import { supervise } from './supervise.ts';
 
 /** Until the faults are over, however long they last: nothing is given up here. */
@@ -16,7 +17,7 @@ const FAILING = 23;
 /** What the reactors do beside keeping time: nothing, for who only wants to know how far they are. */
 export type Handling = (reactor: string, event: RecordedEvent<Counted>, work: () => Promise<unknown>) => Promise<void>;
 
-/** In the order of each key; in none; and one that appends, once for each event. */
+/** In the order of each key; in none; one that appends, once for each event; and a process manager. */
 export function reactors(handling: Handling = async () => {}): readonly Reactor[] {
   return [
     reactor({
@@ -45,6 +46,7 @@ export function reactors(handling: Handling = async () => {}): readonly Reactor[
           if (isAnswered(event)) await context.append(answers.stream(idOf(event.streamName)), answerOf(event));
         }),
     }),
+    billing(RETRY),
   ];
 }
 

@@ -6,6 +6,7 @@ import type { Checker, Logged } from '../../faults/checkers/finding.ts';
 import { documentsAreTheFold, statesAreTheFold } from '../../faults/checkers/folds.ts';
 import { followersSeeTheLog, orderOfTime, streamsAgreeWithAll } from '../../faults/checkers/order.ts';
 import { answersAreThereOnce, eventsReachReactors } from '../../faults/checkers/reactions.ts';
+import { processesActOnce } from '../../faults/checkers/processes.ts';
 import { readsSeeTheirAppends } from '../../faults/checkers/reads.ts';
 import { wholeAppends } from '../../faults/checkers/whole.ts';
 import { oneWinner } from '../../faults/checkers/winners.ts';
@@ -43,8 +44,8 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
   [
     acknowledgedEvents,
     'a doubled one: no deduplication',
-    { log: [...log, logged('ledger:1', 2, 14, sixth.data)] },
-    ['doubled: p.5#0 is there 2 times: 1800000000000-13, 1800000000000-14'],
+    { log: [...log, logged('ledger:1', 2, 15, sixth.data)] },
+    ['doubled: p.5#0 is there 2 times: 1800000000000-13, 1800000000000-15'],
   ],
   [
     acknowledgedEvents,
@@ -55,7 +56,7 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
   [
     acknowledgedEvents,
     'one whose append was refused',
-    { log: [...log, logged('orders:1', 4, 14, { op: 'p.3', index: 0, of: 1, n: 1 })] },
+    { log: [...log, logged('orders:1', 4, 15, { op: 'p.3', index: 0, of: 1, n: 1 })] },
     ['wrong: p.3 failed (version-conflict), which says that nothing was written, and its events are there'],
   ],
   [contiguousVersions, 'a gap', { log: [first, { ...second, streamVersion: 3 }] }, ['wrong: orders:1: expected version 2, found 3']],
@@ -75,7 +76,7 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
   [
     wholeAppends,
     'an append of unknown outcome that was written twice',
-    { log: [...log, logged('ledger:1', 2, 14, sixth.data)] },
+    { log: [...log, logged('ledger:1', 2, 15, sixth.data)] },
     ['wrong: p.5 was written more than once'],
   ],
   [
@@ -127,8 +128,8 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
   [
     followersSeeTheLog,
     'a follower that did not come to the end',
-    { lines: linesWith((line) => (line.t === 'followed' && line.key === 'p.5#0' ? undefined : line)) },
-    ['late: f/1 was given 5 of 6 events of partition 0'],
+    { lines: linesWith((line) => (line.t === 'followed' && line.key === 'bill 3 of 1#0' ? undefined : line)) },
+    ['late: f/1 was given 6 of 7 events of partition 0'],
   ],
   [
     readsSeeTheirAppends,
@@ -165,6 +166,37 @@ const plants: readonly (readonly [of: Checker, what: string, change: Change, fou
       ],
     },
     ['doubled: orders:1@1 has 2 answers'],
+  ],
+  [
+    processesActOnce,
+    'a bill that is missing: its state was stored, and not what came of it',
+    { log: log.slice(0, -1) },
+    ['lost: bill 3 of 1 is there 0 times, expected 1'],
+  ],
+  [
+    processesActOnce,
+    'a bill that is there twice',
+    { log: [...log, logged('bills:1', 2, 15, { op: 'bill 3 of 1', index: 0, of: 1, n: 3 })] },
+    ['doubled: bill 3 of 1 is there 2 times, expected 1'],
+  ],
+  [
+    processesActOnce,
+    'a bill that nothing led to',
+    { log: [...log, logged('bills:2', 1, 15, { op: 'bill 3 of 2', index: 0, of: 1, n: 3 })] },
+    ['doubled: bill 3 of 2 is there 1 times, expected 0'],
+  ],
+  [
+    processesActOnce,
+    'bills in another order than that of the orders',
+    {
+      log: [
+        ...Array.from({ length: 6 }, (_, index) => logged('orders:1', index + 1, index, { op: `p.${index}`, index: 0, of: 1, n: 1 })),
+        logged('reminders:1', 1, 6, { op: 'reminder 4 of 1', index: 0, of: 1, n: 4 }),
+        logged('bills:1', 1, 7, { op: 'bill 6 of 1', index: 0, of: 1, n: 6 }),
+        logged('bills:1', 2, 8, { op: 'bill 3 of 1', index: 0, of: 1, n: 3 }),
+      ],
+    },
+    ['unordered: the bills of 1 are not in the order of its orders'],
   ],
   [
     documentsAreTheFold,

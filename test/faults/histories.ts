@@ -1,7 +1,7 @@
 // Makes histories for the checkers' tests: a sound one, and changes that plant one fault each.
 import type { Documents, Finding, History, Logged } from '../../faults/checkers/finding.ts';
 import { type Line, recordingOf } from '../../faults/history.ts';
-import { NO_TALLY, type Noted, NO_ORDER, ordered, type Order, tallied, type Tally } from '../../faults/workload/model.ts';
+import { isProduced, NO_TALLY, type Noted, NO_ORDER, ordered, type Order, tallied, type Tally } from '../../faults/workload/model.ts';
 
 export function logged(streamName: string, streamVersion: number, place: number, data: Noted): Logged {
   return { streamName, streamVersion, position: `1800000000000-${place}`, data };
@@ -11,7 +11,7 @@ function noted(op: string, index: number, of: number, n: number): Noted {
   return { op, index, of, n };
 }
 
-/** p.1 appends twice to one stream, p.2 wins at version 2, p.3 loses there, p.4 writes two streams at once, p.5 is unknown and there, p.6 unknown and not. */
+/** p.1 appends twice to one stream, p.2 wins at version 2, p.3 loses there, p.4 writes two streams at once, p.5 is unknown and there, p.6 unknown and not. The third order is billed. */
 const LOG: readonly Logged[] = [
   logged('orders:1', 1, 8, noted('p.1', 0, 2, 5)),
   logged('orders:1', 2, 9, noted('p.1', 1, 2, 6)),
@@ -19,6 +19,7 @@ const LOG: readonly Logged[] = [
   logged('orders:2', 1, 11, noted('p.4', 0, 2, 10)),
   logged('ledger:2', 1, 12, noted('p.4', 1, 2, 9)),
   logged('ledger:1', 1, 13, noted('p.5', 0, 1, 1)),
+  logged('bills:1', 1, 14, noted('bill 3 of 1', 0, 1, 3)),
 ];
 
 const LINES: readonly Line[] = [
@@ -45,7 +46,7 @@ const LINES: readonly Line[] = [
   { t: 'read', op: 'p.2', at: 9, stream: 'orders:1', needs: 3, saw: 3 },
   { t: 'state', op: 'p.2', stream: 'orders:1', version: 3, state: foldOf(LOG.slice(0, 3)) },
   ...LOG.map(({ position, data }): Line => ({ t: 'followed', follower: 'f/1', position, key: `${data.op}#${data.index}` })),
-  ...LOG.flatMap((event, index) => handling(event, 10 + 2 * index)),
+  ...LOG.slice(0, -1).flatMap((event, index) => handling(event, 10 + 2 * index)),
 ];
 
 export function handling({ streamName, streamVersion, data }: Logged, at: number): Line[] {
@@ -95,7 +96,7 @@ export function streamsOf(log: readonly Logged[]): Map<string, Logged[]> {
 /** The documents as they should be. */
 export function tallyDocuments(log: readonly Logged[]): Documents {
   const folded = new Map<string, Tally>();
-  for (const event of log) {
+  for (const event of log.filter(isProduced)) {
     const [, id = ''] = event.streamName.split(':');
     folded.set(id, tallied(folded.get(id) ?? NO_TALLY, event));
   }
