@@ -10,7 +10,7 @@ import { connectRaw, type RawClient, testUrl, uniqueNamespace } from '../support
 import { isAppend, waysToOpen } from '../support/faults.ts';
 import { run, until } from '../support/processors.ts';
 import { type Proxy, startProxy } from '../support/proxy.ts';
-import { collect, errorOf, note, notes, numbersOf, openStore } from '../support/store.ts';
+import { collect, errorOf, marks, note, notes, numbersOf, openStore } from '../support/store.ts';
 
 const PAST = Date.UTC(2026, 0, 1);
 const [first, second] = [notes.stream('1'), notes.stream('2')];
@@ -192,6 +192,20 @@ describe('what cannot be delivered', () => {
     expect(await stored(second)).toEqual([1_000]);
     await until('all are delivered', async () => (await one.next()) >= 0 && (await idsLeft()).length === 0);
     expect(await collect(beside.readAll())).toHaveLength(301);
+  });
+
+  test('in more than a thousand streams makes the partition wait for them, and no more than that', { timeout: 60_000 }, async () => {
+    await raw.send('SET', keys.log(0, 'notes'), 'no log');
+    const numbers = Array.from({ length: 1_300 }, (_, n) => n);
+    await Promise.all(numbers.map((n) => beside.schedule(notes.stream(`s${n}`), note(n), { deliverAt: PAST + n })));
+    await beside.schedule(marks.stream('1'), note(5_000), { deliverAt: PAST + 5_000 });
+    const { delivery: one, failures } = delivery();
+    while ((await one.next()) === 0);
+    expect(failures.length).toBeLessThan(1_300);
+    expect(await idsLeft()).toHaveLength(1_301);
+    await raw.send('DEL', keys.log(0, 'notes'));
+    await until('all are delivered', async () => (await one.next()) >= 0 && (await idsLeft()).length === 0, 50_000);
+    expect(await collect(beside.readAll())).toHaveLength(1_301);
   });
 
   test('throws where a caller waits for it', async () => {

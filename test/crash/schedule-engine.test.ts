@@ -104,16 +104,16 @@ describe('a clock that jumps', () => {
     await using other = await openStore({ url: engine.url, namespace });
     const hour = 3_600_000;
     const now = Date.now();
-    for (const n of range(300)) await store.schedule(notes.stream(`${n % 5}`), note(n), { deliverAt: now + hour + n });
+    for (const n of range(300)) await store.schedule(notes.stream(`${n % 5}`), note(n), { deliverAt: now + hour + n + (n < 150 ? 0 : hour / 2) });
     await using first = run(store, { leaseMs: 300 });
     await using second = run(other, { leaseMs: 300 });
     engine.shift(hour + 150 - (Date.now() - now));
-    await until('those of the first hour are delivered', async () => (await numbersIn(store)).length >= 100);
+    await until('some of them are delivered', async () => (await numbersIn(store)).length >= 100);
     engine.shift(-hour);
     await store.schedule(notes.stream('1'), note(1_000), { deliverAt: now + 1_000 });
     await store.append(notes.stream('back'), note(2_000)); // the clock is back: behind what was delivered early
     expect(await numbersIn(store)).not.toContain(1_000);
-    expect(await left(store)).toBeGreaterThan(1);
+    expect(await left(store)).toBeGreaterThan(150);
     engine.shift(0);
     await until('what is due now is delivered', async () => (await numbersIn(store)).includes(1_000));
     engine.shift(2 * hour);
