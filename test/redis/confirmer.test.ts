@@ -6,7 +6,7 @@ import { Keys } from '../../src/redis/keys.ts';
 import type { RedisPort } from '../../src/redis/port.ts';
 import { Writer } from '../../src/redis/writer.ts';
 import { connectRaw, testClient, uniqueNamespace } from '../support/clients.ts';
-import { whyNoEngine } from '../support/engine.ts';
+import { startEngine, whyNoEngine } from '../support/engine.ts';
 import { type Replicated, startReplicated } from '../support/replicated.ts';
 
 const LIMIT_MS = 300;
@@ -76,17 +76,16 @@ describe.skipIf(whyNoEngine() !== undefined)('a batch', () => {
     await writer.close();
   });
 
-  test('is confirmed in the end where the connection to wait on first led to another server', async () => {
-    const elsewhere = await openPort({ url: pair.replica.url, library: testClient() });
+  test.each(['a replica', 'a server of its own'])('is confirmed in the end, once, where the connection to wait on first led to %s', async (where) => {
+    await using other = await startEngine();
+    const elsewhere = await openPort({ url: where === 'a replica' ? pair.replica.url : other.url, library: testClient() });
     let count = 0;
     const writer = writerOver(withDedicated(port, (key) => ((count += 1) === 1 ? elsewhere.dedicated(key) : port.dedicated(key))));
-    pair.hold();
-    const append = writer.append(0, plain(2));
-    while (count < 2) await new Promise((resolve) => setTimeout(resolve, 5));
-    pair.release();
-    expect(await append).toMatchObject({ kind: 'appended' });
     await using raw = await connectRaw(pair.primary.url);
-    expect(await raw.send('LLEN', keys.stream(0, 'notes:1'))).toBe(2);
+    const before = Number(await raw.send('LLEN', keys.stream(0, 'notes:1')));
+    expect(await writer.append(0, plain(2))).toMatchObject({ kind: 'appended' });
+    expect(count).toBe(2);
+    expect(await raw.send('LLEN', keys.stream(0, 'notes:1'))).toBe(before + 1);
     await writer.close();
     await elsewhere.close();
   });
