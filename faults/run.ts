@@ -45,11 +45,15 @@ export async function run(options: Options, print: (line: string) => void): Prom
   const folder = mkdtempSync(join(tmpdir(), 'millrace-faults-'));
   const histories = options.keep ?? join(folder, 'histories');
   mkdirSync(histories, { recursive: true });
+  let isSound = false;
   try {
-    return await runIn(folder, histories, options, print);
+    isSound = await runIn(folder, histories, options, print);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // What went wrong can be looked at.
+    if (isSound || options.keep !== undefined) rmSync(folder, { recursive: true, force: true });
+    if (!isSound) print(`histories: ${histories}`);
   }
+  return isSound;
 }
 
 async function runIn(folder: string, histories: string, options: Options, print: (line: string) => void): Promise<boolean> {

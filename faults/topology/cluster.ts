@@ -7,7 +7,7 @@ import { DURABLE } from './single.ts';
 import type { Topology } from './topology.ts';
 
 export async function startCluster(): Promise<Topology> {
-  const cluster = await startWith(DURABLE);
+  const cluster = await startWith([...DURABLE, '--cluster-allow-replica-migration', 'no']);
   const nodes = cluster.urls;
   let failovers = 0;
   const failover: Fault = {
@@ -16,7 +16,7 @@ export async function startCluster(): Promise<Topology> {
     lastsMs: [0, 2_000],
     async inject(random, lastsMs) {
       failovers += 1;
-      const primary = random.pick(await cluster.primaries());
+      const primary = await somePrimary(cluster, random);
       await cluster.failover(primary);
       await delay(lastsMs);
       await cluster.restart(primary);
@@ -57,7 +57,7 @@ function switchOver(cluster: TestCluster): Fault {
     lane: 'server',
     lastsMs: [0, 1_000],
     async inject(random, lastsMs) {
-      await cluster.switchOver(random.pick(await cluster.primaries()));
+      await cluster.switchOver(await somePrimary(cluster, random));
       await cluster.inOrder();
       await delay(lastsMs);
     },
@@ -77,6 +77,13 @@ function movingSlots(cluster: TestCluster): Fault {
       await cluster.inOrder();
     },
   };
+}
+
+/** One that a replica can take over from. */
+async function somePrimary(cluster: TestCluster, random: Random): Promise<ClusterNode> {
+  const primaries = await cluster.primaries();
+  const replicas = await Promise.all(primaries.map((primary) => cluster.replicasOf(primary)));
+  return random.pick(primaries.filter((_, index) => (replicas[index] ?? []).length > 0));
 }
 
 async function twoOf(primaries: readonly ClusterNode[], random: Random): Promise<readonly [ClusterNode, ClusterNode]> {

@@ -1,6 +1,6 @@
 // A primary is killed, and its replica lacks what was acknowledged last: what is lost is measured, and whoever had read it is told.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AppendResult, type EventStore, LogLostError, SnapshotStore, type Token } from 'millrace';
+import { type AppendResult, type EventStore, LogLostError, ProcessorControl, SnapshotStore, type Token } from 'millrace';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { documentFaults, foldAll, positionFaults, type Recorded, versionFaults } from '../support/history.ts';
 import { whyNoEngine } from '../support/engine.ts';
@@ -81,7 +81,7 @@ async function checkLeft(store: EventStore): Promise<void> {
 const lostLogs = ({ failed }: Running): unknown[] => failed.filter(({ error }) => error instanceof LogLostError);
 
 describe('after a failover to a replica that lacks the last acknowledged appends', { timeout: TIMEOUT_MS }, () => {
-  test('a processor that had folded them stops and says so; another one folds what is left', async () => {
+  test('a processor that had folded them stops and says so, and folds what is left once the projection is rewound', async () => {
     await using bench = await openBench();
     const { store, pair } = bench;
     await using running = run(store, { projections: [sums()], leaseMs: LEASE_MS });
@@ -97,9 +97,13 @@ describe('after a failover to a replica that lacks the last acknowledged appends
     console.log(`failover: ${gone.length} of ${kept.length + lost.length} acknowledged appends are lost, told ${running.failed.length} times`);
     expect(gone).toEqual(lost.map(({ n }) => n));
     await appendSome(bench, 1_000, 20);
-    await running.processor.stop();
-    await project(store, sums());
+    // #region rewind
+    const control = new ProcessorControl(store);
+    await control.rewind(sums());
+    // #endregion
+    await untilFolded(bench, 120);
     await checkLeft(store);
+    expect(running.failed).toHaveLength(2);
   });
 
   test('a subscription that had delivered them throws, and a read that has their token does not wait for them', async () => {
