@@ -92,6 +92,16 @@ describe('a projection that is paused', () => {
     expect((await new SnapshotStore(store).get(sums(), '1'))?.count).toBe(900);
   });
 
+  test('has taken the right to commit from its owner, too, when that gave it up', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await using raw = await connectRaw();
+    await using running = run(store, { projections: [sums()], leaseMs: LEASE_MS });
+    await until('it is run', async () => (await running.processor.progress()).projections[0]?.isRunHere === true);
+    await new ProcessorControl(store).pause(sums());
+    expect(await raw.send('HMGET', `{${namespace}:0}:checkpoint:sums@1`, 'owner', 'epoch')).toEqual(['', '2']);
+  });
+
   test('lets nobody who held it before commit, once its lease has run out', async () => {
     const namespace = uniqueNamespace();
     await using store = await openStore({ namespace });

@@ -2,6 +2,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { type EventStore, ProcessorControl, type Projection, projection, SnapshotStore } from 'millrace';
 import { describe, expect, test } from 'vitest';
+import { connectionOf } from '../../src/redis/connection.ts';
+import { markBuilt } from '../../src/redis/control-scripts.ts';
 import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { appendNumbers, keysOf, lists, project, run, type Sum, sums, until } from '../support/processors.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -75,6 +77,28 @@ describe('a projection that is rewound', () => {
     expect(await errorOf(project(store, sums()))).toMatchObject({ code: 'paused' });
     await control.resume(sums());
     await project(store, sums());
+  });
+
+  test('takes the right to commit from whoever folded it, also from one that has not committed yet', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await using raw = await connectRaw();
+    const key = `{${namespace}:0}:checkpoint:sums@1`;
+    await raw.send('HSET', key, 'owner', 'somebody', 'deadline', '99999999999999', 'epoch', '7', 'reads', 'notes');
+    await new ProcessorControl(store).rewind(sums());
+    expect(await raw.send('HMGET', key, 'owner', 'epoch', 'reads')).toEqual(['', '8', null]);
+  });
+
+  test('is not taken for built by a process that had read the end of the log before', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await appendNumbers(store, '1', [1]);
+    await project(store, sums());
+    await new ProcessorControl(store).rewind(sums());
+    const { port, keys } = connectionOf(store);
+    expect(await markBuilt(port, keys.checkpoint(0, 'sums', 1), '0')).toBe(false);
+    expect(await errorOf(new SnapshotStore(store).get(sums(), '1'))).toMatchObject({ code: 'not-caught-up' });
+    expect(await markBuilt(port, keys.checkpoint(0, 'sums', 1), '1')).toBe(true);
   });
 
   test('goes only to the beginning', async () => {
