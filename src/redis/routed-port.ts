@@ -186,6 +186,7 @@ export class RoutedPort implements RedisPort {
   }
 
   #onGone(link: NodeLink, error: unknown): void {
+    if (this.#retiring.has(link)) this.#leave(link);
     if (this.#links.get(link.node) !== link) return;
     if (error !== undefined) {
       this.#routes.lastError = error;
@@ -195,21 +196,22 @@ export class RoutedPort implements RedisPort {
     if (!this.#isClosed) void this.#routes.refresh();
   }
 
-  /** Nodes that serve nothing any more are left, once what is on its way had its time. */
+  /** Nodes that serve nothing any more are left: at once where no answer can come, else when what is on its way had its time. */
   #onMap(): void {
     this.#epoch += 1;
     for (const [node, link] of this.#links) {
       if (this.#routes.map.primaries.has(node)) continue;
       this.#links.delete(node);
-      this.#retiring.set(
-        link,
-        setTimeout(() => {
-          this.#retiring.delete(link);
-          void link.close();
-        }, this.#options.timeoutMs).unref(),
-      );
+      this.#retiring.set(link, setTimeout(() => this.#leave(link), this.#options.timeoutMs).unref());
+      if (!link.isReady) this.#leave(link);
     }
     this.#tell();
+  }
+
+  #leave(link: NodeLink): void {
+    clearTimeout(this.#retiring.get(link));
+    this.#retiring.delete(link);
+    void link.close();
   }
 
   #lookForSilence(): void {
