@@ -1,6 +1,6 @@
 // A process that runs a processor until it is told to stop: the crash tests kill it and pause it.
 import { EventStore, StreamProcessor } from 'millrace';
-import { buckets, countedFrom, tallies } from './tally.ts';
+import { buckets, bucketsNext, countedFrom, tallies, talliesNext } from './tally.ts';
 
 /** What a worker is told, as JSON in MILLRACE_WORKER. */
 export interface WorkerSettings {
@@ -9,12 +9,16 @@ export interface WorkerSettings {
   readonly library: 'node-redis' | 'ioredis';
   readonly leaseMs: number;
   readonly sourceKey?: string;
+  /** Runs the next version of its projections, and reads so many events a second. */
+  readonly rebuildsAtRate?: number;
 }
 
-const { url, namespace, library, leaseMs, sourceKey } = JSON.parse(process.env['MILLRACE_WORKER'] ?? '{}') as WorkerSettings;
+const { url, namespace, library, leaseMs, sourceKey, rebuildsAtRate } = JSON.parse(process.env['MILLRACE_WORKER'] ?? '{}') as WorkerSettings;
 const store = await EventStore.connect(url, { namespace, library });
 const sources = sourceKey === undefined ? [] : [countedFrom(sourceKey)];
-const processor = new StreamProcessor(store, { projections: [tallies, buckets], sources, leaseMs });
+const projections = rebuildsAtRate === undefined ? [tallies, buckets] : [talliesNext, bucketsNext];
+const rate = rebuildsAtRate === undefined ? {} : { eventsPerSecond: rebuildsAtRate };
+const processor = new StreamProcessor(store, { projections, sources, leaseMs, ...rate });
 processor.on('failed', ({ error }) => {
   console.error(error);
   process.exit(1);

@@ -55,6 +55,10 @@ export const buckets: Projection<Bucket> = projection({
   evolve: ({ count, sum }, event) => ({ count: count + 1, sum: sum + event.data.n }),
 });
 
+/** The versions that come next: folded from the beginning beside those that serve. */
+export const talliesNext: Projection<Tally> = { ...tallies, version: 2 };
+export const bucketsNext: Projection<Bucket> = { ...buckets, version: 2 };
+
 /** Entries with the fields `id` and `n`. */
 export function countedFrom(key: string): Source {
   return source({
