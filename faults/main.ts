@@ -15,6 +15,17 @@ function optionsOrUsage(): Options | undefined {
   }
 }
 
-const options = optionsOrUsage();
-// Numbers that others may act on: 0 nothing was violated, 1 something was, 2 it could not be run.
-process.exitCode = options === undefined ? 2 : (await run(options, (line) => console.log(line))) ? 0 : 1;
+/** Numbers that others may act on: 0 nothing was violated, 1 something was, 2 it could not be run. */
+async function exitCodeOf(options: Options | undefined): Promise<number> {
+  if (options === undefined) return 2;
+  try {
+    return (await run(options, (line) => console.log(line))) ? 0 : 1;
+  } catch (error) {
+    console.error('the run could not be ended:', error);
+    return 2;
+  }
+}
+
+// Ended from outside: what is left of the run goes with the process's own end.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(2));
+process.exitCode = await exitCodeOf(optionsOrUsage());

@@ -35,6 +35,7 @@ export class Pool implements AsyncDisposable {
 
   constructor(settings: Omit<Settings, 'role' | 'name' | 'target'>) {
     this.#settings = settings;
+    process.once('exit', this.#killAll);
   }
 
   add(seat: Seat): void {
@@ -140,7 +141,13 @@ export class Pool implements AsyncDisposable {
     return found;
   }
 
+  /** One that is stopped would not notice that its parent is gone. */
+  readonly #killAll = (): void => {
+    for (const { child } of this.#seats) child?.kill('SIGKILL');
+  };
+
   async [Symbol.asyncDispose](): Promise<void> {
+    process.off('exit', this.#killAll);
     await Promise.all(
       this.#seats.map(async (seated) => {
         const { child } = seated;

@@ -97,6 +97,7 @@ class Faults {
   readonly #lanes: ReadonlyMap<string, readonly Scheduled[]>;
   readonly #forMs: number;
   readonly #current = new Set<Fault>();
+  #isBroken = false;
 
   constructor(faults: readonly Fault[], seed: number, forMs: number) {
     this.#lanes = scheduleOf(faults, seed, forMs);
@@ -128,15 +129,22 @@ class Faults {
   async #makeLane(lane: readonly Scheduled[], elapsedMs: () => number): Promise<void> {
     for (const { fault, atMs, lastsMs, seed } of lane) {
       await delay(Math.max(0, atMs - elapsedMs()));
-      if (elapsedMs() >= this.#forMs) return;
+      if (this.#isBroken || elapsedMs() >= this.#forMs) return;
       this.counts.set(fault.kind, (this.counts.get(fault.kind) ?? 0) + 1);
       this.#current.add(fault);
-      await fault.inject(randomFrom(seed), lastsMs);
+      await fault.inject(randomFrom(seed), lastsMs).catch((error: unknown) => this.#break(fault, error));
       this.#current.delete(fault);
     }
   }
+
+  /** The other lanes end with their faults of the moment. */
+  #break({ kind }: Fault, cause: unknown): never {
+    this.#isBroken = true;
+    throw new Error(`the fault could not be made: ${kind}`, { cause });
+  }
 }
 
+/** What a run leaves for its end. */
 interface Ended {
   readonly namespace: string;
   readonly histories: string;
