@@ -104,7 +104,7 @@ describe.each(waysToOpen)('a reply that was lost $name', (way) => {
 
 describe('two processes that deliver the same at once', () => {
   test('append it once: the second one finds it gone, and writes nothing', async () => {
-    await using other = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ url: testUrl(), namespace });
     await scheduleNotes([1, 2, 3, 4]);
     const page = await due();
     const outcomes = await Promise.all([deliver(connectionOf(beside), 0, page), deliver(connectionOf(other), 0, page)]);
@@ -124,7 +124,7 @@ describe('two processes that deliver the same at once', () => {
   });
 
   test('keep the order of time without any lease', async () => {
-    const stores = await Promise.all([0, 1, 2].map(() => openStore({ namespace, partitions: 1 })));
+    const stores = await Promise.all([0, 1, 2].map(() => openStore({ url: testUrl(), namespace })));
     const numbers = Array.from({ length: 1_500 }, (_, n) => n);
     for (let n = 0; n < 1_500; n += 100) await Promise.all(numbers.slice(n, n + 100).map((each) => scheduleNotes([each])));
     await Promise.all(stores.map((store) => new StreamProcessor(store).runUntilCaughtUp()));
