@@ -3,6 +3,27 @@ import type { RecordedEvent } from '../event.ts';
 import { ReactionTimeoutError } from '../errors.ts';
 import type { Reactor, RetryOptions } from './reactor.ts';
 
+/** Makes its signal only when it is asked for: few handlers do, and to make one takes longer than the rest of an attempt. */
+export class LazyAbort {
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  get isAborted(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#reason) this.#controller.abort(this.#reason);
+    return this.#controller.signal;
+  }
+
+  abort(reason: Error): void {
+    this.#reason ??= reason;
+    this.#controller?.abort(this.#reason);
+  }
+}
+
 /** What one attempt came to. */
 export type AttemptOutcome = { readonly isDone: true } | { readonly isDone: false; readonly error: unknown };
 
@@ -14,7 +35,7 @@ export async function attempt(
   reactor: Reactor,
   event: RecordedEvent,
   handle: () => Promise<unknown> | void,
-  abort: AbortController,
+  abort: LazyAbort,
 ): Promise<AttemptOutcome> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {

@@ -1,7 +1,7 @@
 // Calls a reactor's handlers: so many at the same time, those of one key one after the other, each event until it is done or given up.
 import { InvalidInputError, PartitionMismatchError, ReactionFencedError } from '../errors.ts';
 import type { LogEvent } from '../log/entry.ts';
-import { attempt, delayAfter } from './attempts.ts';
+import { attempt, delayAfter, LazyAbort } from './attempts.ts';
 import type { Leftovers, ReactionHandler } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
 
@@ -32,7 +32,7 @@ export class HandlerPool {
   /** The events of each key that are in hand, the first one of them with its handler. */
   readonly #queues = new Map<string, Work[]>();
   readonly #ready: string[] = [];
-  readonly #running = new Set<AbortController>();
+  readonly #running = new Set<LazyAbort>();
   readonly #delays = new Set<NodeJS.Timeout>();
   #isStopping = false;
   #inHand = 0;
@@ -111,7 +111,7 @@ export class HandlerPool {
   }
 
   async #try(work: Work): Promise<void> {
-    const abort = new AbortController();
+    const abort = new LazyAbort();
     this.#running.add(abort);
     work.attempts += 1;
     const { logEvent, key, attempts, leftovers } = work;
@@ -119,7 +119,7 @@ export class HandlerPool {
     const outcome = await attempt(this.#reactor, logEvent.event, handle, abort);
     this.#running.delete(abort);
     // One that was aborted here failed for no reason of its own: whoever has the event next tries it.
-    if (this.#queues.get(key)?.[0] === work && !(this.#isStopping && abort.signal.aborted && !outcome.isDone)) this.#tried(work, outcome);
+    if (this.#queues.get(key)?.[0] === work && !(this.#isStopping && abort.isAborted && !outcome.isDone)) this.#tried(work, outcome);
     if (this.#running.size === 0) this.#onIdle?.();
     this.#start();
   }

@@ -6,6 +6,7 @@ import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import { askForLeases } from '../redis/scripts.ts';
+import { allSettled } from './all-settled.ts';
 import { batchOf, categoriesOf, type Group, groupsOf, isAtEnd } from './group.ts';
 import { giveBack, givenBack, holdLeases, rewoundOf } from './lease.ts';
 import type { Share } from './share.ts';
@@ -265,7 +266,7 @@ export class PartitionLoop {
       return await this.#waiter.wait(watchedLogs(this.#connection, this.#partition, categoriesOf(reading), place), untilHold);
     }
     const ready = this.#tasks.flatMap((task) => task.whenReady() ?? []);
-    await Promise.race([...ready, this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)))]);
+    await this.#sleep(Math.min(untilHold, holdIntervalMs(this.#options.leaseMs)), ready);
   }
 
   #untilHold(): number {
@@ -283,17 +284,17 @@ export class PartitionLoop {
     }
   }
 
-  async #sleep(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+  /** Until so long has passed, one of the others resolves, or the loop is to stop. */
+  async #sleep(ms: number, others: readonly Promise<void>[] = []): Promise<void> {
+    const waking = new AbortController();
+    const wake = (): void => waking.abort();
+    this.#stopping.signal.addEventListener('abort', wake, { once: true });
+    for (const other of others) void other.then(wake);
+    if (!this.#stopping.signal.aborted) await delay(ms, undefined, { signal: waking.signal }).catch(() => undefined);
+    this.#stopping.signal.removeEventListener('abort', wake);
   }
 }
 
 function isHeld({ checkpoint, failure }: Task): boolean {
   return checkpoint !== undefined && failure === undefined;
-}
-
-/** Throws what the first one came to, but only when all are done: none goes on in the background with what is void by then. */
-async function allSettled<T>(promises: readonly Promise<T>[]): Promise<T[]> {
-  await Promise.allSettled(promises);
-  return await Promise.all(promises);
 }

@@ -139,10 +139,13 @@ export class ReactionCommits {
     await new Promise((resolve) => setImmediate(resolve)); // what ends in this turn goes along
     if (this.#isBroken || !this.#hasWork()) return;
     const closings = this.#takeClosings();
+    const dropping: Promise<void>[] = [];
     for (const { slot } of closings) if (slot) slot.isDone = true;
     try {
       await this.#commit(closings.flatMap(({ steps }) => steps));
-      await Promise.all(closings.map(({ leftovers }) => leftovers && this.#options.drop(leftovers)));
+      for (const { leftovers } of closings)
+        if (leftovers && (leftovers.appended.size > 0 || leftovers.ended)) dropping.push(this.#options.drop(leftovers));
+      await Promise.all(dropping);
     } catch (error) {
       if (this.#isBroken) return;
       this.#isBroken = true;

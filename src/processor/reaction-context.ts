@@ -7,6 +7,7 @@ import { schedule } from '../log/schedule.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Connection } from '../redis/connection.ts';
 import { dropReactions, raiseFence } from '../redis/reaction-scripts.ts';
+import type { LazyAbort } from './attempts.ts';
 import type { Reactor, ReactionContext } from './reactor.ts';
 
 /** What is kept for an event until it is done with, and is removed then. */
@@ -22,7 +23,7 @@ export interface Handling {
   readonly logEvent: LogEvent;
   readonly key: string;
   readonly attempt: number;
-  readonly abort: AbortController;
+  readonly abort: LazyAbort;
   readonly leftovers: Leftovers;
 }
 
@@ -102,7 +103,9 @@ export class Reactions implements ReactionHandler {
       return this.#once(`${logEvent.place}:${calls}:${key}`, epoch, leftovers);
     };
     return {
-      signal: abort.signal,
+      get signal() {
+        return abort.signal;
+      },
       attempt,
       idempotencyKey: `${this.#connection.storeId}/${name}@${version}/${event.position}`,
       epoch: Number(epoch),

@@ -94,7 +94,7 @@ export class ReactorTask implements Task {
     if (this.#broken !== undefined) {
       const broken = this.#broken;
       this.forget();
-      throw broken;
+      throw broken as Error;
     }
     this.#tenure ??= await this.#begin();
     this.#tenure.retries.look();
@@ -176,7 +176,6 @@ export class ReactorTask implements Task {
 
   #tenureFrom(begun: Begun, found: Pick<Tenure, 'finished' | 'mayBeBlocked' | 'waiting'>): Tenure {
     const { reactor, partition } = this;
-    let tenure: Tenure | undefined;
     const onBroken = (error: unknown): void => {
       if (tenure === this.#tenure) this.#break(error);
     };
@@ -193,14 +192,16 @@ export class ReactorTask implements Task {
     const retries = new LetterRetries(this.#connection, reactor, partition, {
       pool,
       commits,
-      onFree: (key) => tenure && free(tenure, key),
-      onFreed: (key) => tenure?.changed.delete(key),
-      onShift: () => tenure && (tenure.waiting -= 1),
+      onFree: (key) => free(tenure, key),
+      onFreed: (key) => tenure.changed.delete(key),
+      onShift: () => {
+        tenure.waiting -= 1;
+      },
       onBroken,
-      parks: () => tenure?.parks ?? 0,
+      parks: () => tenure.parks,
     });
     const { place, mark } = begun;
-    tenure = { pool, commits, retries, ...found, blocked: new Set(), changed: new Set(), standing: { place, mark }, parks: 0 };
+    const tenure: Tenure = { pool, commits, retries, ...found, blocked: new Set(), changed: new Set(), standing: { place, mark }, parks: 0 };
     return tenure;
   }
 
