@@ -39,11 +39,7 @@ export interface ClearedPartition {
 export type BeginReply = { readonly status: 'begun' | 'superseded' } | { readonly status: 'held'; readonly heldBy: string };
 
 /** Takes the checkpoint away. */
-export async function beginClearing(
-  port: RedisPort,
-  { checkpointKey, generation }: ClearedPartition,
-  what: Clearing,
-): Promise<BeginReply> {
+export async function beginClearing(port: RedisPort, { checkpointKey, generation }: ClearedPartition, what: Clearing): Promise<BeginReply> {
   const reply = await run<string>(port, scripts.beginClearing, [checkpointKey], [String(generation), what]);
   return reply === 'begun' || reply === 'superseded' ? { status: reply } : { status: 'held', heldBy: reply };
 }

@@ -9,6 +9,7 @@ import {
   DocumentTooLargeError,
   EventStore,
   IdempotencyKeyReusedError,
+  InUseError,
   InvalidInputError,
   isMillraceError,
   LogLostError,
@@ -16,12 +17,15 @@ import {
   NotCaughtUpError,
   OutcomeUnknownError,
   PartitionMismatchError,
+  PausedError,
+  ProcessorControl,
   ProjectionChangedError,
   ProjectionFailedError,
   projection,
   projectionLimits,
   type RecordedEvent,
   ServerRefusedError,
+  serving,
   SnapshotStore,
   SourceFailedError,
   source,
@@ -31,6 +35,7 @@ import {
   type StreamProcessorOptions,
   streamName,
   type Token,
+  UnknownVersionError,
   UnsuitableServerError,
   VersionConflictError,
 } from 'millrace';
@@ -252,6 +257,33 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
       await new SnapshotStore(store).get(folding('nobody-runs'), '1', { atLeast: token, timeoutMs: 20 });
     },
     /^Projection nobody-runs@1 did not reach position .* within 20 ms\. Check that a StreamProcessor runs it/,
+  ],
+  [
+    'paused',
+    PausedError,
+    async () => {
+      await new ProcessorControl(store).pause(folding('paused'));
+      await process({ projections: [folding('paused')] });
+    },
+    /^The projection paused@1 cannot catch up in partition 0: it is paused\. Nothing was lost\. Let it go on with ProcessorControl\.resume\.$/,
+  ],
+  [
+    'unknown-version',
+    UnknownVersionError,
+    async () => {
+      await new ProcessorControl(store).serve(folding('serves'), { evenIfBehind: true });
+      await new SnapshotStore(store).get(serving({ ...folding('serves'), version: 2 }), '1');
+    },
+    /^Version 1 of projection "serves" serves, and this reader knows 2\. Nothing was read\. Deploy the reader/,
+  ],
+  [
+    'in-use',
+    InUseError,
+    async () => {
+      await new ProcessorControl(store).serve(folding('in-use'), { evenIfBehind: true });
+      await new ProcessorControl(store).drop(folding('in-use'));
+    },
+    /^Version 1 of projection in-use serves\. Nothing was dropped\. Flip its readers to another version with ProcessorControl\.serve/,
   ],
 ];
 

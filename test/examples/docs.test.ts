@@ -1,15 +1,16 @@
 // Runs the code that the documents show.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type EventStore, SnapshotStore, StreamProcessor, type Token } from 'millrace';
+import { type EventStore, ProcessorControl, SnapshotStore, StreamProcessor, type Token } from 'millrace';
 import * as connecting from '../../examples/docs/connecting.ts';
 import * as deciders from '../../examples/docs/deciders.ts';
 import * as documents from '../../examples/docs/documents.ts';
 import * as eventStore from '../../examples/docs/event-store.ts';
 import * as http from '../../examples/docs/http.ts';
 import * as processors from '../../examples/docs/processors.ts';
+import * as rebuild from '../../examples/docs/rebuild.ts';
 import * as sources from '../../examples/docs/sources.ts';
 import * as testing from '../../examples/docs/testing.ts';
-import { user, userFriends, userUpdates } from '../../examples/docs/users.ts';
+import { profiles, user, userFriends, userUpdates } from '../../examples/docs/users.ts';
 import * as versions from '../../examples/docs/versions.ts';
 import { connectRaw, type RawClient, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { openStore } from '../support/store.ts';
@@ -106,6 +107,31 @@ describe('the code about the processor', () => {
     await store.append(userUpdates.stream('1'), duffy);
     expect(await versions.build(store)).toEqual({ fullName: 'Duffy Duck' });
     expect(await versions.compare(store, AbortSignal.timeout(10_000))).toEqual([]);
+  });
+});
+
+describe('the code about rebuilding', () => {
+  test('builds, watches, compares, flips, drops and folds again', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    await store.append(userUpdates.stream('1'), duffy);
+    await using old = new StreamProcessor(store, { projections: [profiles] });
+    await old.runUntilCaughtUp();
+    expect(await rebuild.read(store)).toBe('Duffy Duck');
+    const processor = await rebuild.build(store);
+    await rebuild.watch(store);
+    expect(log).toHaveBeenLastCalledWith('100.0 %, 1 of 1 events, time left: 0 s');
+    const control = new ProcessorControl(store);
+    await rebuild.pauseAndResume(control);
+    await processor.stop();
+    expect(await rebuild.compare(control, AbortSignal.timeout(10_000))).toEqual([]);
+    await store.append(userUpdates.stream('1'), { type: 'Renamed', data: { name: 'Daffy' } });
+    await new StreamProcessor(store, { projections: [profiles, versions.profilesNext] }).runUntilCaughtUp();
+    expect(await rebuild.compare(control, AbortSignal.timeout(10_000))).toEqual([expect.stringMatching(/^1 differs: .*Daffy/)]);
+    expect(await rebuild.flip(control)).toBeUndefined();
+    expect(await control.servingVersion('profiles')).toBe(2);
+    await rebuild.rewind(control);
+    await rebuild.drop(control);
+    expect(await rebuild.read(store)).toBe('Duffy Duck');
   });
 });
 
