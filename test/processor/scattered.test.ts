@@ -112,7 +112,10 @@ describe('two owners', () => {
 
 /** A command that moves the checkpoint of a partition, after its documents were stored. */
 const isCheckpoint = (args: readonly string[]): boolean =>
-  /^EVAL/i.test(args[0] ?? '') && args[2] === '1' && /:checkpoint:tags@1$/.test(args[3] ?? '') && args.some((arg) => /:committed:tags@1$/.test(arg));
+  /^EVAL/i.test(args[0] ?? '') &&
+  args[2] === '1' &&
+  args[3]?.endsWith(':checkpoint:tags@1') === true &&
+  args.some((arg) => arg.endsWith(':committed:tags@1'));
 
 describe('a process that dies when it has stored documents and its checkpoint has not followed', () => {
   test.each([1, 2, 3, 4])(
