@@ -2,8 +2,23 @@
 import { ConnectionFailedError, ServerRefusedError } from '../errors.ts';
 import { PortError } from './port.ts';
 
-/** Refusals that end by themselves: a server that starts, a failover, a script of somebody else. */
-const PASSING: ReadonlySet<string> = new Set(['LOADING', 'MASTERDOWN', 'BUSY', 'TRYAGAIN', 'CLUSTERDOWN', 'READONLY', 'MISCONF', 'OOM', 'UNBLOCKED']);
+/**
+ * Refusals that end by themselves: a server that starts, a failover (while nodes of a cluster still disagree on who serves a slot, each sends
+ * to another one), a script of somebody else.
+ */
+const PASSING: ReadonlySet<string> = new Set([
+  'LOADING',
+  'MASTERDOWN',
+  'BUSY',
+  'TRYAGAIN',
+  'CLUSTERDOWN',
+  'MOVED',
+  'ASK',
+  'READONLY',
+  'MISCONF',
+  'OOM',
+  'UNBLOCKED',
+]);
 
 /** Whether it is worth trying again later: the connection broke, or the server cannot answer for now. */
 export function isPassing(error: unknown): boolean {
