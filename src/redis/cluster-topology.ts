@@ -53,7 +53,7 @@ export class ClusterTopology implements Topology {
 
   async #slotsOf(port: RedisPort, asked: NodeName): Promise<SlotMap> {
     const rows = await port.send(undefined, ['CLUSTER', 'SLOTS']).catch((error: unknown) => {
-      if (error instanceof PortError && /cluster support disabled/.test(error.message)) throw new NoClusterError(asked);
+      if (error instanceof PortError && /cluster support disabled/.test(error.message)) throw new Error(`${asked} is no node of a cluster`);
       throw error;
     });
     const ranges: SlotRange[] = [];
@@ -71,14 +71,6 @@ export class ClusterTopology implements Topology {
     const [host, port] = told as readonly [string | null, number];
     const isKnown = host !== null && host !== '' && host !== '?';
     return this.translated(nodeName(isKnown ? host : partsOfName(asked).host, Number(port)));
-  }
-}
-
-/** A server by itself was given as a node of a cluster. */
-export class NoClusterError extends Error {
-  constructor(node: NodeName) {
-    super(`${node} is no node of a cluster`);
-    this.name = 'NoClusterError';
   }
 }
 

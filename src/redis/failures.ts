@@ -78,6 +78,18 @@ const REASONS: readonly Reason[] = [
     next: 'Correct the number at the end of the URL.',
     isFinal: true,
   },
+  {
+    pattern: /is no node of a cluster/,
+    happened: 'it is a server by itself',
+    next: 'Connect to it by its URL, EventStore.connect(url).',
+    isFinal: true,
+  },
+  {
+    pattern: /knows no primary of the name/,
+    happened: 'the sentinels do not watch over that primary',
+    next: 'Correct the option name, or the sentinels.',
+    isFinal: true,
+  },
   { pattern: /max number of clients/, happened: 'the server has as many clients as it takes', next: 'Close some, or raise maxclients.' },
   { pattern: /LOADING|MASTERDOWN|BUSY/, happened: 'the server is not ready to answer', next: 'Wait until it is, or raise timeoutMs.' },
   { pattern: /ECONNREFUSED/, happened: 'nothing listens there', next: 'Start Redis or Valkey there, or correct the URL.' },

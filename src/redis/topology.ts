@@ -90,9 +90,9 @@ function firstOf<T>(names: readonly NodeName[], ask: (node: NodeName) => Promise
       asked += 1;
       const timer = setTimeout(askNext, STAGGER_MS);
       ask(name)
-        .then(resolve, (error: Error) => {
+        .then(resolve, (error: unknown) => {
           failed += 1;
-          if (failed === names.length) reject(error);
+          if (failed === names.length) reject(error as Error);
           else askNext();
         })
         .finally(() => clearTimeout(timer));

@@ -1,25 +1,15 @@
 // Raw connections for tests, which know nothing of the library, and names that no other test uses.
 import { randomBytes } from 'node:crypto';
-import { createClient } from '@redis/client';
+import { connectRawServer, type RawClient } from './raw-client.ts';
 import { connectRawCluster } from './raw-cluster.ts';
 
-export type RawReply = string | number | null | RawReply[];
-
-/** One connection for arbitrary commands. Replies are RESP2's, untouched. */
-export interface RawClient extends AsyncDisposable {
-  send(...args: string[]): Promise<RawReply>;
-  close(): void;
-}
+export type { RawClient, RawReply } from './raw-client.ts';
 
 /** Connects to `url`; without one, to what all tests share, be it a cluster. It does not reconnect: a test shall notice. */
 export async function connectRaw(url?: string): Promise<RawClient> {
   const setUp = testSetUp();
   if (url === undefined && setUp.kind === 'cluster') return await connectRawCluster(setUp.nodes);
-  const client = createClient({ url: url ?? primaryUrl(setUp), RESP: 2, socket: { reconnectStrategy: false, connectTimeout: 5_000 } });
-  client.on('error', () => {}); // the pending command rejects with it
-  await client.connect();
-  const close = (): void => client.destroy();
-  return { send: (...args) => client.sendCommand(args), close, [Symbol.asyncDispose]: async () => close() };
+  return await connectRawServer(url ?? primaryUrl(setUp));
 }
 
 /** What the stores of all tests are on: one server, a cluster, or a server that sentinels watch over. */

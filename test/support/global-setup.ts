@@ -6,7 +6,7 @@ import { startSentinels } from './sentinel.ts';
 
 interface StartedSetUp {
   readonly setUp: TestSetUp;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 const KEEPS_NOTHING = ['--appendonly', 'no', '--save', ''];

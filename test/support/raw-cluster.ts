@@ -1,6 +1,6 @@
 // A raw connection to a cluster, for tests: sends each command to the node that serves its key, and what has no key to every primary.
 import calculateSlot from 'cluster-key-slot';
-import { connectRaw, type RawClient, type RawReply } from './clients.ts';
+import { connectRawServer, type RawClient, type RawReply } from './raw-client.ts';
 
 /** What every primary is asked, and the answers put together: lists joined, numbers added, else the first. */
 const EVERYWHERE: ReadonlySet<string> = new Set(['KEYS', 'FLUSHALL', 'FLUSHDB', 'DBSIZE', 'SCRIPT', 'CLIENT', 'CONFIG']);
@@ -79,7 +79,7 @@ class RawCluster implements RawClient {
   }
 
   #client(node: string): Promise<RawClient> {
-    const client = this.#clients.get(node) ?? connectRaw(node);
+    const client = this.#clients.get(node) ?? connectRawServer(node);
     this.#clients.set(node, client);
     return client;
   }
