@@ -1,4 +1,4 @@
-// A process manager: a reactor with a fold. Several events in, and out of what it knows by them events, commands and schedules.
+// A process manager: a reactor with a fold, which decides on what it knows of several events what is to be done.
 import { type AnyEvent, splitStreamName, type StreamName } from '../event.ts';
 import { InvalidInputError } from '../errors.ts';
 import type { AnyCategory } from '../fold/category.ts';
