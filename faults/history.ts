@@ -31,7 +31,8 @@ export type Line =
     }
   /** A follower was given an event. */
   | { readonly t: 'followed'; readonly follower: string; readonly position: string; readonly key: string }
-  | { readonly t: 'lost-log'; readonly who: string; readonly at: number; readonly message: string }
+  /** A processor, or a follower, said so; `what` stands still. */
+  | { readonly t: 'lost-log'; readonly who: string; readonly what: string; readonly at: number; readonly message: string }
   /** Something that no fault explains: a bug of the workload or of the library. */
   | { readonly t: 'error'; readonly who: string; readonly at: number; readonly message: string };
 

@@ -1,11 +1,12 @@
 // (a) Every acknowledged event is readable exactly once, where it was said to be; versions are contiguous, positions strictly increasing.
 import { comparePositions, type Position } from 'millrace';
 import type { Operation } from '../history.ts';
+import { isProduced } from '../workload/model.ts';
 import { type Checker, type Finding, grouped, keyOf, type Logged, partitionOf } from './finding.ts';
 
 export const acknowledgedEvents: Checker = ({ operations, log, mayLose }) => {
   const byKey = grouped(log, keyOf);
-  return [...operations.flatMap((operation) => operationFindings(operation, byKey, mayLose)), ...doubled(byKey)];
+  return [...operations.flatMap((operation) => operationFindings(operation, byKey, mayLose)), ...doubled(grouped(log.filter(isProduced), keyOf))];
 };
 
 function operationFindings(operation: Operation, byKey: ReadonlyMap<string, readonly Logged[]>, mayLose: boolean): Finding[] {

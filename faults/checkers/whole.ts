@@ -1,4 +1,5 @@
 // (b) Whatever an append's outcome, known or not: it is there whole and in one piece, once, or not at all.
+import { isProduced } from '../workload/model.ts';
 import { type Checker, type Finding, grouped, type Logged, partitionOf } from './finding.ts';
 
 export const wholeAppends: Checker = ({ log }) => {
@@ -11,7 +12,7 @@ export const wholeAppends: Checker = ({ log }) => {
       { kind: 'wrong', message: `${op} is torn: of its ${of} events these stand together: ${events.map(({ data }) => data.index).join(', ')}` },
     ];
   });
-  return [...torn, ...repeated(pieces.map(({ op }) => op))];
+  return [...torn, ...repeated(pieces.filter(({ events }) => events.some(isProduced)).map(({ op }) => op))];
 };
 
 interface Piece {

@@ -15,7 +15,13 @@ export async function follow({ store, settings: { name }, recorder, stop }: Work
     } catch (error) {
       if (stop.aborted) return;
       // It begins again, under another name: what it read before is not what is there now.
-      recorder.write({ t: error instanceof LogLostError ? 'lost-log' : 'error', who: follower, at: now(), message: String(error) });
+      recorder.write({
+        t: error instanceof LogLostError ? 'lost-log' : 'error',
+        who: follower,
+        what: 'a subscription',
+        at: now(),
+        message: String(error),
+      });
     }
   }
 }

@@ -3,7 +3,8 @@
 -- KEYS  1 the document, then for each stream: its index, the log of its category
 -- ARGV  1 how many events of each stream at most   2 a result's key number in KEYS, or 0   3 its field where that is a hash, else ''
 -- Reply {document as HGETALL, the result or nil, for each stream {length, how many of its events the document holds, entries after that}}
---       The document holds `:version` events where it has that field, else those up to its `:position`.
+--       The document holds `:version` events where it has that field, else those up to its `:position`. Where it has the field there is one
+--       stream; if another event than the one at `:position` is number `:version` there, or none, the document is told to be empty.
 local EPOCH, PER_MS, CHUNK = 1735689600000, 4096, 64
 local most, result = tonumber(ARGV[1]), tonumber(ARGV[2])
 local document = redis.call('HGETALL', KEYS[1])
@@ -14,6 +15,11 @@ for i = 1, #document, 2 do
     local ms, sequence = string.match(document[i + 1], '^(%d+)-(%d+)')
     place = (ms - EPOCH) * PER_MS + sequence
   end
+end
+
+-- A state that was stored when a failover lost events may hold some that are gone: nobody is to decide on it.
+if version and tonumber(redis.call('LINDEX', KEYS[2], version - 1) or -2) ~= place then
+  document, version = {}, 0
 end
 
 -- How many of a stream's first events stand at or before the document's place, found from the end: the tail is short.
