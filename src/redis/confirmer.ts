@@ -4,7 +4,8 @@ import { RECORD_SLOTS } from './batch-runner.ts';
 import { askedFor, type Shortfall, type WaitedDurability } from './durability.ts';
 import { PortError, type RedisPort, type Reply } from './port.ts';
 import { isPassingReply } from './public-error.ts';
-import { isAlways, type Proof, SETTINGS } from './durable-server.ts';
+import { factsOf } from './server.ts';
+import { isAlways, isWaitAofTrue, type Proof, SETTINGS } from './durable-server.ts';
 
 /** Where the record of a batch that was run stands. */
 export interface Recorded {
@@ -35,6 +36,8 @@ const PAUSE_MS_MAX = 1_000;
 
 /** How much later than it was told to a server may answer before its connection counts as dead. */
 const GRACE_MS = 1_000;
+
+const SERVER_INFO: readonly string[] = ['INFO', 'server'];
 
 /** What came of asking once: what the record has of each batch, and how many have what was written behind them all. */
 interface Answer {
@@ -124,13 +127,15 @@ export class Confirmer {
     if (this.#options.proof === 'always') {
       const [config, ...records] = await onOneConnection(this.#port, [[lastRecord, SETTINGS], ...looks]);
       if (isAlways(config)) return { records, confirmed: 1, why: '' };
+      expectTrueWaitAof(await this.#port.send(lastRecord, SERVER_INFO));
     }
     this.#own ??= this.#port.dedicated(lastRecord);
     const write: Command = [lastRecord, ['PEXPIRE', lastRecord, String(this.#options.recordTtlMs)]];
-    const replies = await onOneConnection(await this.#own, [...looks, write, [undefined, this.#wait(ms)]]);
+    const replies = await onOneConnection(await this.#own, [[lastRecord, SERVER_INFO], ...looks, write, [undefined, this.#wait(ms)]]);
+    if (this.#options.durability === 'fsync') expectTrueWaitAof(replies[0]);
     const [written, count] = replies.slice(-2);
     const confirmed = Number(Array.isArray(count) ? count[0] : count);
-    return { records: replies.slice(0, -2), confirmed: written === 1 ? confirmed : undefined, why: `none more within ${ms} ms` };
+    return { records: replies.slice(1, -2), confirmed: written === 1 ? confirmed : undefined, why: `none more within ${ms} ms` };
   }
 
   #wait(ms: number): readonly string[] {
@@ -161,6 +166,12 @@ async function onOneConnection(port: RedisPort, commands: readonly Command[]): P
   const replies = await Promise.all(commands.map(([key, args]) => port.send(key, args)));
   if (port.epoch !== epoch) throw new PortError('unknown', '', 'the connection changed while the write was being confirmed');
   return replies;
+}
+
+/** Asked each time, for after a failover another server answers. */
+function expectTrueWaitAof(info: Reply | undefined): void {
+  if (isWaitAofTrue(factsOf(String(info)))) return;
+  throw new PortError('refused', '', 'appendfsync is not always any more, and the WAITAOF of this server cannot be relied on');
 }
 
 /** A server that may still come to confirm it, or another one, is worth asking again. */

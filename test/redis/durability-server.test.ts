@@ -91,30 +91,32 @@ describe.skipIf(whyNoEngine() !== undefined)('on a server', () => {
     await opened();
   });
 
-  test("'fsync' with appendfsync everysec needs WAITAOF", async () => {
+  test("'fsync' with appendfsync everysec needs a WAITAOF that can be relied on", async () => {
     await settings({ appendfsync: 'everysec' });
     if (isNew) return await opened();
-    expect(await refused()).toMatch(/a server without WAITAOF, and of appendfsync everysec.*Run CONFIG SET appendfsync always/);
+    expect(await refused()).toMatch(
+      /expected appendfsync always .*WAITAOF answers before the fsync.*, found everysec\..*Run CONFIG SET appendfsync always/,
+    );
   });
 
   test("'fsync' is refused with appendfsync no: nothing would ever be confirmed", async () => {
     await settings({ appendfsync: 'no' });
-    expect(await refused()).toMatch(/expected appendfsync always or everysec, found no.*Run CONFIG SET appendfsync always/);
+    expect(await refused()).toMatch(/expected appendfsync always .*, found no\..*Run CONFIG SET appendfsync always/);
   });
 
   test('appendfsync always is not always with no-appendfsync-on-rewrite', async () => {
     await settings({ appendfsync: 'always', 'no-appendfsync-on-rewrite': 'yes' });
     if (isNew) await opened();
-    else expect(await refused()).toMatch(/appendfsync always without no-appendfsync-on-rewrite/);
+    else expect(await refused()).toMatch(/found always, but with no-appendfsync-on-rewrite.*CONFIG SET no-appendfsync-on-rewrite no/);
     await settings({ 'no-appendfsync-on-rewrite': 'no' });
   });
 
-  test("'fsync' for a user who may not read the settings needs WAITAOF", async () => {
+  test("'fsync' for a user who may not read the settings needs such a WAITAOF, too", async () => {
     await settings({ appendfsync: 'always' });
     await raw.send('ACL', 'SETUSER', 'reader', 'on', '>secret', '~*', '&*', '+@all', '-config');
     const user = { username: 'reader', password: 'secret' };
     if (isNew) return await opened(user);
-    expect(await refused(user)).toMatch(/this user may not read the settings .*NOPERM.*Let the ACL user run CONFIG GET \(\+config\|get\)/);
+    expect(await refused(user)).toMatch(/found a user who may not read the settings .*NOPERM.*Let the ACL user run CONFIG GET \(\+config\|get\)/);
   });
 
   test('a user who may not wait is told so', async () => {
