@@ -6,7 +6,7 @@ import { Keys } from '../../src/redis/keys.ts';
 import { uniqueNamespace } from '../support/clients.ts';
 import { slotOf, startCluster, type TestCluster } from '../support/cluster.ts';
 import { whyNoEngine } from '../support/engine.ts';
-import { lists } from '../support/processors.ts';
+import { lists, project } from '../support/processors.ts';
 import { collect, note, notes, numbersOf } from '../support/store.ts';
 
 const PARTITIONS = 16;
@@ -102,4 +102,35 @@ test('slots that move while events are appended, projected and followed lose not
   const keys = [];
   for await (const key of snapshots.keys(lists())) keys.push(key);
   expect(keys.sort()).toEqual([...appended.keys()].sort());
+});
+
+test('the keys of documents are all found, also while their slot stands half here and half there', { timeout: 90_000 }, async ({ skip }) => {
+  const why = whyNoEngine();
+  if (why !== undefined) skip(why);
+  await using cluster = await startCluster({ replicas: 0 });
+  const namespace = uniqueNamespace();
+  await using store = await EventStore.connect({ nodes: cluster.urls, namespace, partitions: 1 });
+  const ids = Array.from({ length: 200 }, (_, id) => String(id)).sort();
+  await Promise.all(ids.map((id) => store.append(notes.stream(id), note(1))));
+  await project(store, lists());
+  const found: string[] = [];
+  let finding: Promise<void> = Promise.resolve();
+  const find = async (): Promise<void> => {
+    for await (const key of new SnapshotStore(store).keys(lists())) found.push(key);
+  };
+  const slot = slotOf(new Keys(namespace, 1).head(0));
+  const owner = await cluster.ownerOf(slot);
+  const other = (await cluster.primaries()).find((node) => node !== owner);
+  if (!other) return expect.fail('expected another primary');
+  await cluster.moveSlot(slot, other, async () => {
+    finding = find();
+    await delay(300);
+  });
+  await finding;
+  expect(found.sort()).toEqual(ids);
+  // Nobody has told this client yet that the slot moved on.
+  await cluster.moveSlot(slot, owner);
+  found.length = 0;
+  await find();
+  expect(found.sort()).toEqual(ids);
 });
