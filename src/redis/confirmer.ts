@@ -130,8 +130,9 @@ export class Confirmer {
       expectTrueWaitAof(await this.#port.send(lastRecord, SERVER_INFO));
     }
     this.#own ??= this.#port.dedicated(lastRecord);
+    // The key leads the wait, too, to the node of a cluster that the write goes to.
     const write: Command = [lastRecord, ['PEXPIRE', lastRecord, String(this.#options.recordTtlMs)]];
-    const replies = await onOneConnection(await this.#own, [[lastRecord, SERVER_INFO], ...looks, write, [undefined, this.#wait(ms)]]);
+    const replies = await onOneConnection(await this.#own, [[lastRecord, SERVER_INFO], ...looks, write, [lastRecord, this.#wait(ms)]]);
     if (this.#options.durability === 'fsync') expectTrueWaitAof(replies[0]);
     const [written, count] = replies.slice(-2);
     const confirmed = Number(Array.isArray(count) ? count[0] : count);

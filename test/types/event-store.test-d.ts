@@ -4,6 +4,8 @@ import type { Event, RecordedEvent } from '../../src/event.ts';
 import type { EventStore } from '../../src/event-store.ts';
 import { category } from '../../src/fold/category.ts';
 import { projection } from '../../src/fold/projection.ts';
+import type { Durability } from '../../src/redis/durability.ts';
+import type { StoreOptions } from '../../src/redis/open.ts';
 import { StreamProcessor } from '../../src/processor/stream-processor.ts';
 import { SnapshotStore } from '../../src/snapshot/snapshot-store.ts';
 
@@ -98,4 +100,17 @@ export async function project(): Promise<void> {
   const snapshots = new SnapshotStore(store);
   expectTypeOf(await snapshots.get(profiles, '1')).toEqualTypeOf<{ name: string } | undefined>();
   expectTypeOf(await snapshots.get(counts, '1', { at: new Date('2026-01-01') })).toEqualTypeOf<number | undefined>();
+}
+
+export function durability(): void {
+  expectTypeOf<Durability>().toEqualTypeOf<'server' | 'fsync' | { readonly replicas: number; readonly timeoutMs: number }>();
+  const options: StoreOptions[] = [{ durability: 'server' }, { durability: 'fsync' }, { durability: { replicas: 1, timeoutMs: 100 } }];
+  // @ts-expect-error: no such durability
+  options.push({ durability: 'disk' });
+  // @ts-expect-error: for how long
+  options.push({ durability: { replicas: 1 } });
+  // @ts-expect-error: of what
+  options.push({ durability: { timeoutMs: 100 } });
+  // @ts-expect-error: one of both
+  options.push({ durability: { fsync: true, replicas: 1, timeoutMs: 100 } });
 }
