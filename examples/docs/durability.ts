@@ -1,21 +1,32 @@
-// The documents' code about durability: waiting for the disk, over a client of your own.
-import { createClient } from '@redis/client';
-import { EventStore } from 'millrace';
+// The documents' code about durability: a store whose appends wait for the disk or for replicas, and what to do where that is not confirmed.
+import { EventStore, UnconfirmedError } from 'millrace';
 import { userUpdates } from './users.ts';
 
-export async function appendDurably(url: string, namespace: string) {
-  // #region waitaof
-  // A client for this alone: what waits for the disk holds up everything behind it on its connection.
-  const client = createClient({ url });
-  client.on('error', (error) => console.error(error.message));
-  await client.connect();
-  const store = await EventStore.connect({ client, namespace });
-
-  const { position } = await store.append(userUpdates.stream('1'), { type: 'Registered', data: { name: 'Duffy', surname: 'Duck' } });
-  const [disks, replicas] = (await client.sendCommand(['WAITAOF', '1', '0', '2000'])) as [number, number];
-  if (disks < 1) throw new Error(`The event at ${position} is appended, but it is not known to be on the disk.`); // WAITAOF does not fail by itself
+export async function openDurably(url: string, namespace: string) {
+  // #region open
+  const store = await EventStore.connect(url, { namespace, durability: 'fsync' });
   // #endregion
-  await store.close();
-  await client.close();
-  return { disks, replicas };
+  return store;
 }
+
+export async function openReplicated(url: string, namespace: string) {
+  // #region replicas
+  const store = await EventStore.connect(url, { namespace, durability: { replicas: 1, timeoutMs: 500 } });
+  // #endregion
+  return store;
+}
+
+// #region unconfirmed
+/** Registers a user once, however often it is called with the same request; gives up when it cannot be made safe. */
+export async function register(store: EventStore, id: string, requestId: string) {
+  const registered = { type: 'Registered', data: { name: 'Duffy', surname: 'Duck' } } as const;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store.append(userUpdates.stream(id), registered, { idempotencyKey: requestId });
+    } catch (error) {
+      if (!(error instanceof UnconfirmedError) || attempt === 3) throw error;
+      console.warn(error.message); // it is written; asking again writes nothing, and waits once more
+    }
+  }
+}
+// #endregion

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { category, EventStore, projection, SnapshotStore, source, StreamProcessor } from 'millrace';
 import { expect, test } from 'vitest';
-import { appendDurably } from '../../examples/docs/durability.ts';
+import { openDurably, openReplicated, register } from '../../examples/docs/durability.ts';
 import { connectRaw, testClient, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, whyNoEngine } from '../support/engine.ts';
 
@@ -12,7 +12,7 @@ function lines(name: string): string[] {
     .split('\n');
 }
 
-test('the settings for durable writes start an engine that syncs each write, and WAITAOF finds it on the disk', async ({ skip }) => {
+test('the settings for durable writes start an engine that syncs each write, and a store waits for that', async ({ skip }) => {
   const reason = whyNoEngine();
   if (reason) skip(reason);
   await using engine = await startEngine({
@@ -20,9 +20,11 @@ test('the settings for durable writes start an engine that syncs each write, and
   });
   await using redis = await connectRaw(engine.url);
   expect(await redis.send('CONFIG', 'GET', 'appendfsync')).toEqual(['appendfsync', 'always']);
-  const version = /redis_version:(\d+\.\d+)/.exec(String(await redis.send('INFO', 'server')))?.[1] ?? '0';
-  if (Number(version) < 7.2) skip(`WAITAOF came with 7.2, and this engine is ${version}`);
-  expect(await appendDurably(engine.url, uniqueNamespace())).toEqual({ disks: 1, replicas: 0 });
+  await using store = await openDurably(engine.url, uniqueNamespace());
+  expect(await register(store, '1', 'a')).toMatchObject({ streamVersion: 1, isRepeated: false });
+  // There is no replica here: each attempt says so, and none writes twice.
+  await using replicated = await openReplicated(engine.url, uniqueNamespace());
+  await expect(register(replicated, '1', 'b')).rejects.toMatchObject({ code: 'unconfirmed', result: { streamVersions: [1], isRepeated: true } });
 });
 
 const notes = category<{ readonly type: 'Noted'; readonly data: number }>('notes');
