@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OutcomeUnknownError } from '../errors.ts';
-import { encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
+import { type EncodedBatch, encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
 import type { Keys } from './keys.ts';
 import { PortError, type RedisPort } from './port.ts';
 import { appendBatch, type BatchReply, MISSED_EVENTS_MAX, readStreams, registerWriter, settleBatch } from './scripts.ts';
@@ -44,9 +44,9 @@ interface Identity {
 
 interface SentBatch {
   readonly sequence: number;
-  readonly keys: readonly string[];
-  readonly args: readonly string[];
   readonly deadline: number;
+  /** Stands on the categories that are registered, as far as is known now. */
+  encode(): EncodedBatch;
 }
 
 export class BatchRunner {
@@ -81,15 +81,15 @@ export class BatchRunner {
       identity.pending.add(sequence);
       if (!(await this.#register(identity, deadline))) continue;
       const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
-      const { keys, args, registers } = encodeBatch(this.#keys, this.#partition, appends, { recordKey: identity.recordKey, sequence, isRegistered });
+      const { recordKey } = identity;
+      const encode = (): EncodedBatch => encodeBatch(this.#keys, this.#partition, appends, { recordKey, sequence, isRegistered });
       const release = (): void => void identity.pending.delete(sequence);
-      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline }).catch((error: unknown) => {
+      const reply = await this.#runOnce(identity, { sequence, encode, deadline }).catch((error: unknown) => {
         release();
         throw error;
       });
       if (reply[0] !== 'unknown') {
-        for (const name of registers) this.#registeredCategories.add(name);
-        return { recordKey: identity.recordKey, sequence, outcomes: splitReply(reply, appends), release };
+        return { recordKey, sequence, outcomes: splitReply(reply, appends), release };
       }
       release();
       // Not run under this name, so it may be under a new one.
@@ -113,15 +113,18 @@ export class BatchRunner {
   async #runOnce(identity: Identity, batch: SentBatch): Promise<BatchReply> {
     let mayHaveRun = false;
     for (;;) {
-      const { epoch } = this.#port;
+      this.#noticeEpoch();
+      const epoch = this.#epoch;
+      const { keys, args, registers } = batch.encode();
       // On one connection it was sent once, so the answer is to this sending.
       const isOnlySending = (): boolean => !mayHaveRun && this.#port.epoch === epoch;
       try {
-        const reply = await appendBatch(this.#port, batch.keys, batch.args);
+        const reply = await appendBatch(this.#port, keys, args, epoch);
+        if (reply[0] !== 'unknown' && this.#port.epoch === epoch) for (const name of registers) this.#registeredCategories.add(name);
         if (reply[0] !== 'unknown' || isOnlySending()) return reply;
       } catch (error) {
         if (!(error instanceof PortError)) throw error;
-        if (error.kind === 'refused') return await this.#settleRefusal(identity, batch, error, isOnlySending());
+        if (error.kind === 'refused') return await this.#settleRefusal(identity, { ...batch, keys }, error, isOnlySending());
         mayHaveRun ||= error.kind === 'unknown';
         if (performance.now() >= batch.deadline) throw lostConnection(error, mayHaveRun);
         await delay(PAUSE_BEFORE_RESEND_MS);
@@ -133,7 +136,12 @@ export class BatchRunner {
   }
 
   /** What a refusal means: the reply of an earlier sending where that was run; otherwise it throws. */
-  async #settleRefusal(identity: Identity, { sequence, keys }: SentBatch, refusal: PortError, isFirstSending: boolean): Promise<BatchReply> {
+  async #settleRefusal(
+    identity: Identity,
+    { sequence, keys }: SentBatch & { readonly keys: readonly string[] },
+    refusal: PortError,
+    isFirstSending: boolean,
+  ): Promise<BatchReply> {
     if (isFirstSending) throw refusedError(refusal);
     try {
       const [became, outcome = ''] = await settleBatch(this.#port, identity.recordKey, sequence);
@@ -159,9 +167,7 @@ export class BatchRunner {
 
   #currentIdentity(): Identity {
     const now = performance.now();
-    // Behind a new connection may be a server that never got the last batches, with the categories that they registered.
-    if (this.#port.epoch !== this.#epoch) this.#registeredCategories.clear();
-    this.#epoch = this.#port.epoch;
+    this.#noticeEpoch();
     if (this.#identity && now < this.#identity.expiresAt) return this.#identity;
     const ttlMs = this.#options.recordTtlMs ?? RECORD_TTL_MS;
     const recordKey = this.#keys.writer(this.#partition, randomUUID());
@@ -169,6 +175,12 @@ export class BatchRunner {
     registered.catch(() => undefined); // whoever waits for it hears of it
     this.#identity = { recordKey, expiresAt: now + ttlMs / 2, registered, sequence: 1, pending: new Set() };
     return this.#identity;
+  }
+
+  /** Behind a new connection may be a server that never got the last batches, with the categories that they registered. */
+  #noticeEpoch(): void {
+    if (this.#port.epoch !== this.#epoch) this.#registeredCategories.clear();
+    this.#epoch = this.#port.epoch;
   }
 
   /** Whether the record is there. Nothing of the batch was sent yet: it may be tried again under a new name. */

@@ -29,13 +29,16 @@ class Call {
   readonly script: Script | undefined;
   readonly resolve: (reply: Reply | Promise<Reply>) => void;
   readonly reject: (error: PortError) => void;
+  /** The connection it may be handed to the client on; undefined: any. */
+  readonly only: number | undefined;
   /** The connection it was handed to the client on. */
   epoch = 0;
   /** While held: when it gives up (performance.now). Once sent: the tick of the watch. */
   mark = 0;
 
-  constructor(key: string | undefined, args: readonly string[], script: Script | undefined, resolve: Call['resolve'], reject: Call['reject']) {
+  constructor({ key, args, script, only }: Pick<Call, 'key' | 'args' | 'script' | 'only'>, resolve: Call['resolve'], reject: Call['reject']) {
     this.key = key;
+    this.only = only;
     this.args = args;
     this.script = script;
     this.resolve = resolve;
@@ -73,9 +76,10 @@ export class Calls {
     if (Number.isFinite(options.silenceMs)) this.#watch = setInterval(() => this.#onWatch(), options.silenceMs / WATCH_TICKS).unref();
   }
 
-  call(key: string | undefined, args: readonly string[], script?: Script): Promise<Reply> {
+  /** With `only` it is sent on that connection, or not at all. */
+  call(key: string | undefined, args: readonly string[], script?: Script, only?: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const call = new Call(key, args, script, resolve, reject);
+      const call = new Call({ key, args, script, only }, resolve, reject);
       // While some are held, others line up behind them: the order of the calls is kept.
       if (this.#held.length === 0 && this.#sender.isReady() && !this.#isClosed) this.#hand(call);
       else this.#hold(call);
@@ -83,10 +87,10 @@ export class Calls {
   }
 
   /** Runs a script by its SHA. While it is being loaded, others wait for that instead of loading it too. */
-  run(script: Script, args: readonly string[], key: string | undefined): Promise<Reply> {
+  run(script: Script, args: readonly string[], key: string | undefined, only?: number): Promise<Reply> {
     const loading = this.#loads.size === 0 ? undefined : this.#loads.get(script.sha);
-    if (loading === undefined) return this.call(key, args, script);
-    const again = (): Promise<Reply> => this.call(key, args, script);
+    if (loading === undefined) return this.call(key, args, script, only);
+    const again = (): Promise<Reply> => this.call(key, args, script, only);
     return loading.then(again, again);
   }
 
@@ -124,6 +128,10 @@ export class Calls {
   }
 
   #hand(call: Call): void {
+    if (call.only !== undefined && call.only !== this.epoch) {
+      this.#fail(call, 'not-sent', 'another connection was made meanwhile');
+      return;
+    }
     call.epoch = this.epoch;
     call.mark = this.#tick;
     this.#sent.add(call);
@@ -181,11 +189,11 @@ export class Calls {
 
   async #runLoaded(call: Call, script: Script): Promise<Reply> {
     try {
-      return await this.call(call.key, call.args);
+      return await this.call(call.key, call.args, undefined, call.only);
     } catch (error) {
       // Flushed again in between, or loaded on another node than the one that runs it: the source itself settles it.
       if (!(error instanceof PortError) || error.reply !== 'NOSCRIPT') throw error;
-      return this.call(call.key, ['EVAL', script.source, ...call.args.slice(2)]);
+      return this.call(call.key, ['EVAL', script.source, ...call.args.slice(2)], undefined, call.only);
     }
   }
 

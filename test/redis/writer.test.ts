@@ -7,6 +7,8 @@ import { PortError, type RedisPort, type Reply, type Script } from '../../src/re
 import { Writer } from '../../src/redis/writer.ts';
 import type { PreparedAppend } from '../../src/redis/batch.ts';
 import { connectRaw, testClient, testUrl, uniqueNamespace } from '../support/clients.ts';
+import { isAppend } from '../support/faults.ts';
+import { startProxy } from '../support/proxy.ts';
 
 /** A port whose first batch is run, its reply lost, and its next sending late. */
 function losingPort(port: RedisPort, lateMs: number): RedisPort {
@@ -32,20 +34,15 @@ function losingPort(port: RedisPort, lateMs: number): RedisPort {
   };
 }
 
+function append(n: number): PreparedAppend {
+  return { kind: 'plain', category: 'notes', streamName: 'notes:1', expected: 'any', type: 'Noted', data: String(n), bytes: 1 };
+}
+
 test('a batch in doubt is still remembered when it is sent again, however many others could have gone by', async () => {
-  await using raw = await connectRaw();
+  await using raw = await connectRaw(testUrl());
   const port = await openPort({ url: testUrl(), library: testClient() });
   const keys = new Keys(uniqueNamespace(), 1);
   const writer = new Writer(losingPort(port, 300), keys, { timeoutMs: 5_000 });
-  const append = (n: number): PreparedAppend => ({
-    kind: 'plain',
-    category: 'notes',
-    streamName: 'notes:1',
-    expected: 'any',
-    type: 'Noted',
-    data: String(n),
-    bytes: 1,
-  });
   const inDoubt = writer.append(0, append(0));
   let isSettled = false;
   void inDoubt.finally(() => (isSettled = true)).catch(() => undefined);
@@ -54,5 +51,21 @@ test('a batch in doubt is still remembered when it is sent again, however many o
   expect(await inDoubt).toMatchObject({ kind: 'appended', versions: [1] });
   expect(count).toBeGreaterThan(5);
   expect(await raw.send('LLEN', keys.stream(0, 'notes:1'))).toBe(count);
+  await port.close();
+});
+
+test('a batch that goes to a server which lost the last ones makes their category known there again', async () => {
+  await using raw = await connectRaw(testUrl());
+  await using proxy = await startProxy(testUrl());
+  const port = await openPort({ url: proxy.url, library: testClient() });
+  const keys = new Keys(uniqueNamespace(), 1);
+  const writer = new Writer(port, keys, { timeoutMs: 5_000 });
+  await writer.append(0, append(1));
+  // As after a failover to a replica that got the writer's record, and not the first append to the category.
+  const lose = async (): Promise<unknown> => await raw.send('DEL', keys.categories(0), keys.log(0, 'notes'), keys.stream(0, 'notes:1'));
+  const lost = proxy.loseCommand(isAppend, { whileCut: lose });
+  expect(await writer.append(0, append(2))).toMatchObject({ kind: 'appended', versions: [1] });
+  await lost;
+  expect(await raw.send('SMEMBERS', keys.categories(0))).toEqual(['notes']);
   await port.close();
 });
