@@ -189,6 +189,31 @@ describe.skipIf(whyNoEngine() !== undefined)('what was acknowledged', () => {
     });
   });
 
+  test('without persistence is lost where the server is killed', async () => {
+    await using engine = await startEngine({ args: ['--appendonly', 'no'] });
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ url: engine.url, durability: 'server', namespace });
+    await store.append(stream, note(1));
+    await engine.kill();
+    await engine.restart();
+    await using after = await openStore({ url: engine.url, namespace });
+    expect(await lostOf([1], after)).toEqual([1]);
+  });
+
+  test('with snapshots only is lost since the last one where the server is killed', async () => {
+    await using engine = await startEngine({ args: ['--appendonly', 'no', '--save', '3600', '1'] });
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ url: engine.url, durability: 'server', namespace });
+    await using raw = await connectRaw(engine.url);
+    await store.append(stream, note(1));
+    await raw.send('SAVE');
+    await store.append(stream, note(2));
+    await engine.kill();
+    await engine.restart();
+    await using after = await openStore({ url: engine.url, namespace });
+    expect(await lostOf([1, 2], after)).toEqual([2]);
+  });
+
   /** Appends a first event, and waits until the replica has it. */
   async function reached(pair: Replicated, namespace: string, store: EventStore): Promise<void> {
     await store.append(stream, note(1));

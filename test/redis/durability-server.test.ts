@@ -1,4 +1,5 @@
 // Which durability can be had on which server: told when a store is opened, with the reason and what to do.
+import { readFileSync } from 'node:fs';
 import { EventStore } from 'millrace';
 import { startEmbedded } from 'millrace/embedded';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
@@ -127,6 +128,31 @@ describe.skipIf(whyNoEngine() !== undefined)('on a server', () => {
     await settings({ appendfsync: 'everysec' });
     await raw.send('ACL', 'SETUSER', 'hasty', '-waitaof');
     expect(await refused(user)).toMatch(/a server that runs WAITAOF, found .*NOPERM.*\(\+waitaof\)/);
+  });
+
+  test('the ACL user of the documents needs three more commands', async () => {
+    await settings({ appendfsync: 'always' });
+    const [, name = '', ...rules] = readFileSync(new URL('../../examples/docs/user.acl', import.meta.url), 'utf8')
+      .trim()
+      .split(' ');
+    await raw.send(
+      'ACL',
+      'SETUSER',
+      name,
+      ...rules.filter((rule) => rule !== 'on' && !rule.startsWith('>')),
+      'on',
+      '>secret',
+      '+wait',
+      '+config|get',
+    );
+    const user = { namespace: name, username: name, password: 'secret' };
+    await opened(user);
+    await using store = await openStore({ url: engine.url, durability: REPLICAS, ...user });
+    expect(await store.append(notes.stream('2'), note(1)).catch((error: unknown) => error)).toMatchObject({ code: 'unconfirmed', confirmed: 0 });
+    if (!isNew) return;
+    await settings({ appendfsync: 'everysec' });
+    await raw.send('ACL', 'SETUSER', name, '+waitaof', '-config|get');
+    await opened(user);
   });
 
   test('replicas may be asked for while there are none: they may come', async () => {
