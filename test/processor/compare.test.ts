@@ -131,7 +131,7 @@ describe('comparing two versions', () => {
 
   test('says which document cannot be read', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await appendNumbers(store, '1', [1]);
     await project(store, sums(), nextSums());

@@ -94,7 +94,7 @@ describe('a projection that is paused', () => {
 
   test('has taken the right to commit from its owner, too, when that gave it up', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await using running = run(store, { projections: [sums()], leaseMs: LEASE_MS });
     await until('it is run', async () => (await running.processor.progress()).projections[0]?.isRunHere === true);
@@ -104,7 +104,7 @@ describe('a projection that is paused', () => {
 
   test('lets nobody who held it before commit, once its lease has run out', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     const key = `{${namespace}:0}:checkpoint:sums@1`;
     await raw.send('HSET', key, 'owner', 'somebody', 'deadline', '1', 'epoch', '7', 'reads', 'notes');
@@ -130,7 +130,7 @@ describe('a projection that is paused', () => {
 
   test('lets a pause that would take long be given up, and stays paused', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await raw.send('HSET', `{${namespace}:0}:checkpoint:sums@1`, 'owner', 'somebody', 'deadline', '99999999999999', 'epoch', '7');
     const control = new ProcessorControl(store);

@@ -81,7 +81,7 @@ describe('a projection that is rewound', () => {
 
   test('takes the right to commit from whoever folded it, also from one that has not committed yet', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     const key = `{${namespace}:0}:checkpoint:sums@1`;
     await raw.send('HSET', key, 'owner', 'somebody', 'deadline', '99999999999999', 'epoch', '7', 'reads', 'notes');
@@ -91,7 +91,7 @@ describe('a projection that is rewound', () => {
 
   test('is not taken for built by a process that had read the end of the log before', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await appendNumbers(store, '1', [1]);
     await project(store, sums());
     await new ProcessorControl(store).rewind(sums());
@@ -147,7 +147,7 @@ describe('a projection that is rewound', () => {
 
   test('begins anew in processors in which it stood still, after the log was lost', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await using running = run(store, { projections: [sums(), lists()], leaseMs: LEASE_MS });
     await appendNumbers(store, '1', [1, 2, 3]);
@@ -188,7 +188,7 @@ describe('a rewind that is broken off', () => {
     ),
   )('%s %s, in partition %i of those it comes to, lets nobody fold, and is finished by the same call', async (when, _, which, script) => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace, partitions: 3 });
+    await using store = await openStore({ url: testUrl(), namespace, partitions: 3 });
     await appendMany(store, 100);
     await project(store, byDigit());
     await using _running = run(store, { projections: [byDigit()], leaseMs: LEASE_MS });

@@ -123,8 +123,8 @@ describe('a process that dies when it has stored documents and its checkpoint ha
     { timeout: 60_000 },
     async (which) => {
       const namespace = uniqueNamespace();
-      await using store = await openStore({ namespace, partitions: PARTITIONS });
-      await using raw = await connectRaw();
+      await using store = await openStore({ url: testUrl(), namespace, partitions: PARTITIONS });
+      await using raw = await connectRaw(testUrl());
       for (let n = 0; n < 80; n += 1) await add(store, `s${n % 20}`, TAGS[n % TAGS.length] ?? '', n);
       await project(store, tags);
       // Of tags that one stream alone goes on with: deleted for good, and deleted and begun anew, within one batch.

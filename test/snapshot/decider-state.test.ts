@@ -23,7 +23,7 @@ function adder(version: number): Decider<Noted, number, Added> {
 describe("an aggregate's stored state", () => {
   test('is folded again from all events when the version of its fold changed, and is stored under the new one', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await store.append(notes.stream('1'), someNotes(300));
     expect((await store.execute(adder(1), '1', 1)).state).toEqual({ sum: 45_151 });
@@ -47,7 +47,7 @@ describe("an aggregate's stored state", () => {
 
   test('is really read where its version is the same', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await using raw = await connectRaw();
     await store.append(notes.stream('1'), someNotes(20));
     await store.execute(adder(1), '1', 0);
