@@ -46,7 +46,7 @@ const ATTEMPTS = 100;
 /** Executes commands on one store, and remembers the states that deciders ask to be remembered. */
 export class Executor {
   readonly #connection: Connection;
-  readonly #caches: WeakMap<object, LRUCache<string, FoldedState<unknown>>> = new WeakMap();
+  readonly #caches: WeakMap<object, LRUCache<string, Remembered<unknown>>> = new WeakMap();
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -61,15 +61,16 @@ export class Executor {
     const execution = new Execution(this.#connection, decider, decider.category.stream(id), options);
     const cache = this.#cacheOf(decider);
     const { streamName } = execution.stream;
-    const cached =
-      options.idempotencyKey === undefined && options.once === undefined ? (cache?.get(streamName) as FoldedState<State> | undefined) : undefined;
+    const isAskedOnce = options.idempotencyKey !== undefined || options.once !== undefined;
+    const cached = isAskedOnce ? undefined : (cache?.get(streamName) as Remembered<State> | undefined);
     cache?.delete(streamName); // what fails half-way leaves nothing behind
-    const { result, folded } = await execution.run(command, cached);
-    cache?.set(streamName, folded);
+    // Another connection may lead to a server that lacks what was folded.
+    const { result, folded } = await execution.run(command, cached?.epoch === execution.epoch ? cached.folded : undefined);
+    cache?.set(streamName, { folded, epoch: execution.epoch });
     return result;
   }
 
-  #cacheOf(decider: { readonly cachedStates?: number }): LRUCache<string, FoldedState<unknown>> | undefined {
+  #cacheOf(decider: { readonly cachedStates?: number }): LRUCache<string, Remembered<unknown>> | undefined {
     const max = decider.cachedStates ?? 0;
     if (max <= 0) return undefined;
     let cache = this.#caches.get(decider);
@@ -81,6 +82,12 @@ export class Executor {
   }
 }
 
+/** A state in this process's memory, and the connections so far when it was read. */
+interface Remembered<State> {
+  readonly folded: FoldedState<State>;
+  readonly epoch: number;
+}
+
 /** What one execution came to, for the caller and for the cache. */
 interface Executed<E extends AnyEvent, State> {
   readonly result: ExecuteResult<E, State>;
@@ -90,6 +97,8 @@ interface Executed<E extends AnyEvent, State> {
 /** One command on one stream. */
 class Execution<E extends AnyEvent, Command, State> {
   readonly stream: StreamKeys;
+  /** The connections so far when the state was read: as long as it is the same number, all is of one server. */
+  epoch: number;
   readonly #connection: Connection;
   readonly #decider: Decider<E, Command, State>;
   readonly #options: ExecuteOnceOptions;
@@ -101,6 +110,7 @@ class Execution<E extends AnyEvent, Command, State> {
     const { attempts = ATTEMPTS } = options;
     if (!Number.isSafeInteger(attempts) || attempts < 1) throw new InvalidInputError('option attempts', 'a whole number from 1', attempts);
     this.stream = streamKeys(connection, streamName);
+    this.epoch = connection.port.epoch;
   }
 
   async run(command: Command, cached: FoldedState<State> | undefined): Promise<Executed<E, State>> {
@@ -157,6 +167,7 @@ class Execution<E extends AnyEvent, Command, State> {
   }
 
   #load(): Promise<LoadedState<State>> {
+    this.epoch = this.#connection.port.epoch;
     return loadState(this.#connection, this.#decider, this.stream, this.#resultAt());
   }
 
@@ -167,9 +178,10 @@ class Execution<E extends AnyEvent, Command, State> {
     return once?.result(partition) ?? (idempotencyKey === undefined ? undefined : { key: this.#connection.keys.result(partition, idempotencyKey) });
   }
 
-  /** From the events that came with the conflict, where they are all of them. */
+  /** From the events that came with the conflict, where they are all of them, and come from where the state does. */
   async #catchUp(loaded: FoldedState<State>, conflict: VersionConflictError): Promise<LoadedState<State>> {
-    if (loaded.version + conflict.missedEvents.length !== conflict.actualVersion) return await this.#load();
+    const isWhole = conflict.missedEvents.length > 0 && loaded.version + conflict.missedEvents.length === conflict.actualVersion;
+    if (!isWhole || this.epoch !== this.#connection.port.epoch) return await this.#load();
     const events = conflict.missedEvents as readonly RecordedEvent[];
     const missed = events.map((event) => ({ event, category: this.stream.category, place: splitPosition(event.position).packed }));
     return { ...foldEvents(this.#decider, loaded, missed), result: undefined };
@@ -181,6 +193,7 @@ class Execution<E extends AnyEvent, Command, State> {
     const request = prepare(this.#connection, [{ stream: this.stream.streamName, events, expectedVersion: loaded.version }], {
       ...this.#options,
       mayBeEmpty: true,
+      lastPlace: loaded.place,
       ...(this.#options.idempotencyKey !== undefined && { digest: this.#digestOf(command) }),
     });
     const appended = await settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));

@@ -117,6 +117,8 @@ export interface PrepareOptions extends AppendAllOptions {
   readonly mayBeEmpty?: boolean;
   readonly once?: Once | undefined;
   readonly along?: Along | undefined;
+  /** Where the only stream's event at its expected version has to stand; -1 for none. A failover may have put another one there. */
+  readonly lastPlace?: number;
 }
 
 /** A document that changes with the events, in the partition where it lies. */
@@ -136,7 +138,7 @@ export function prepare(connection: Connection, parts: readonly StreamAppend[], 
   const { guards = [], idempotencyKey, metadata, schedule = [] } = options;
   const count = parts.length + guards.length + schedule.length;
   if (count > appendLimits.streamsOfAnAppend) throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', count);
-  const streams = parts.map((part) => prepareStream(connection, part, { metadata, mayBeEmpty: options.mayBeEmpty === true }));
+  const streams = parts.map((part) => prepareStream(connection, part, options));
   const later = prepareSchedule(connection, schedule, metadata);
   const bytes = checkSize([...streams, ...later]);
   const names = [...[...streams, ...later].map(({ streamName }) => streamName), ...guards.map(({ stream }) => stream)];
@@ -192,17 +194,13 @@ function assertIdempotency(idempotencyKey: unknown, ttlMs: number): void {
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new InvalidInputError('idempotencyTtlMs', 'a whole number of milliseconds from 1', ttlMs);
 }
 
-function prepareStream(
-  connection: Connection,
-  part: StreamAppend,
-  { metadata, mayBeEmpty }: { metadata: EventMetadata | undefined; mayBeEmpty: boolean },
-): PreparedStream {
+function prepareStream(connection: Connection, part: StreamAppend, { metadata, mayBeEmpty = false, lastPlace = -1 }: PrepareOptions): PreparedStream {
   const { category } = splitStreamName(part.stream);
   const { expectedVersion = 'any' } = part;
   return {
     category,
     streamName: part.stream,
-    expected: expectedText(expectedVersion),
+    expected: lastPlace < 0 ? expectedText(expectedVersion) : `${expectedText(expectedVersion)}@${lastPlace}`,
     events: prepareEvents(connection, part.events, metadata, { mayBeEmpty }),
   };
 }

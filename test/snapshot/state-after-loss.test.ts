@@ -1,4 +1,4 @@
-// A decider's stored state that holds events which are gone, as a failover leaves it, is not decided on.
+// A decider's state that holds events which are gone, as a failover leaves it, is not decided on, and what was is not appended.
 import { describe, expect, test } from 'vitest';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { note, notes, openStore } from '../support/store.ts';
@@ -9,6 +9,9 @@ const summing = notes.decider({
   decide: (numbers: readonly number[]) => numbers.map((n) => note(n)),
   snapshot: { name: 'summing', version: 1, everyEvents: 2 },
 });
+
+/** The same, kept in memory. */
+const remembering = notes.decider({ ...summing, cachedStates: 10 });
 
 /** Five events, of which the state holds four; then the last ones are gone, and what was written of the state stays. */
 async function loseLast(count: number) {
@@ -41,5 +44,17 @@ describe('a command on a stream whose last events are gone', () => {
     await using store = await loseLast(1);
     const { state, streamVersion } = await store.execute(summing, '1', [7]);
     expect([state, streamVersion]).toEqual([1 + 2 + 3 + 4 + 7, 5]);
+  });
+
+  test('is not appended to events that it was not decided on, though their number is the same', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await using other = await openStore({ namespace });
+    for (const n of [1, 2, 3]) await store.execute(remembering, '1', [n]);
+    await using raw = await connectRaw();
+    await raw.send('RPOP', `{${namespace}:0}:stream:notes:1`);
+    await other.append(notes.stream('1'), note(30));
+    for (const numbers of [[7], [8, 9]]) await store.execute(remembering, '1', numbers);
+    expect((await store.execute(remembering, '1', [10])).state).toBe(1 + 2 + 30 + 7 + 8 + 9 + 10);
   });
 });

@@ -8,7 +8,8 @@
 --       'log' <log key> <bytes before the stream's id in its index's key>
 --           where the plain appends that follow go
 --       <expected> <type> <data>
---           a plain append: one event without extras. expected: a version, 'any' or 'exists'
+--           a plain append: one event without extras. expected: a version, 'any', 'exists', or <version>@<place of its event>: a failover
+--           may have put another event at the same version
 --       'multi' <result key or 0> <digest> <ttl ms, or '@' and a field> <n> n×{mark key, field, expected, new}
 --               <n> n×{guarded index key, expected}
 --               <n> n×{index key, log key, bytes before the id, expected, <m> m×{type, data, <k> k×{name, value}}}
@@ -125,14 +126,16 @@ local function add(log, ...)
   return place - 1
 end
 
-local function is_met(expected, actual)
+local function is_met(expected, actual, index)
   if expected == 'any' then return true end
   if expected == 'exists' then return actual > 0 end
+  local version, last = match(expected, '^(%d+)@(%d+)$')
+  if version then return actual == tonumber(version) and tonumber(call('LINDEX', index, actual - 1)) == tonumber(last) end
   return actual == tonumber(expected)
 end
 
 local function conflict(stream, actual, index, log, expected)
-  except('c' .. stream .. ':' .. actual .. ':' .. index .. ':' .. log .. ':' .. (tonumber(expected) or actual))
+  except('c' .. stream .. ':' .. actual .. ':' .. index .. ':' .. log .. ':' .. (match(expected, '^%d+') or actual))
 end
 
 -- RPUSH comes first, for its reply is the version; what it did is undone where the expectation is not met.
@@ -140,7 +143,7 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
   local index, log = KEYS[index_key], KEYS[log_key]
   local version = pcall('RPUSH', index, place)
   if type(version) == 'table' then return failed(version.err) end
-  if version - 1 ~= tonumber(expected) and not is_met(expected, version - 1) then
+  if version - 1 ~= tonumber(expected) and not is_met(expected, version - 1, index) then
     call('RPOP', index)
     return conflict(0, version - 1, index_key, log_key, expected)
   end
@@ -165,7 +168,7 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
     call('LSET', index, -1, added)
     except('p' .. format('%.0f', added))
   end
-  if expected == 'any' or expected == 'exists' then except('v' .. version) end
+  if not tonumber(expected) then except('v' .. version) end
   expected_place = place
 end
 
@@ -244,12 +247,12 @@ local function multi_functions()
     for g, guard in ipairs(multi.guards) do
       local actual = pcall('LLEN', guard.index)
       if type(actual) == 'table' then return failed(actual.err) end
-      if not is_met(guard.expected, actual) then return except('g' .. g - 1 .. ':' .. actual) end
+      if not is_met(guard.expected, actual, guard.index) then return except('g' .. g - 1 .. ':' .. actual) end
     end
     for s, stream in ipairs(multi.streams) do
       local actual = pcall('LLEN', KEYS[stream.index])
       if type(actual) == 'table' then return failed(actual.err) end
-      if not is_met(stream.expected, actual) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
+      if not is_met(stream.expected, actual, KEYS[stream.index]) then return conflict(s - 1, actual, stream.index, stream.log, stream.expected) end
       lengths[KEYS[stream.index]] = actual
     end
     return true
