@@ -1,5 +1,5 @@
 // What is taken for confirmed where connections lead elsewhere than they did: only what was asked of the server that holds it.
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { PreparedAppend } from '../../src/redis/batch.ts';
 import { openPort } from '../../src/redis/client.ts';
 import { Keys } from '../../src/redis/keys.ts';
@@ -48,19 +48,25 @@ async function reconnecting(port: RedisPort): Promise<RedisPort> {
   };
 }
 
-// skip: there is no engine to start
-describe.skipIf(whyNoEngine() !== undefined)('a batch', () => {
+describe('a batch', () => {
+  beforeEach(({ skip }) => {
+    const why = whyNoEngine();
+    if (why) skip(why);
+  });
+
   let pair: Replicated;
   let keys: Keys;
   let port: RedisPort;
 
   beforeAll(async () => {
+    if (whyNoEngine()) return;
     pair = await startReplicated(['--appendfsync', 'always']);
     port = await openPort({ url: pair.primary.url, library: testClient() });
     keys = new Keys(uniqueNamespace(), 1);
   });
 
   afterAll(async () => {
+    if (whyNoEngine()) return;
     await port.close();
     await pair[Symbol.asyncDispose]();
   });

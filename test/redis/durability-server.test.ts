@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { EventStore } from 'millrace';
 import { startEmbedded } from 'millrace/embedded';
-import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, test } from 'vitest';
 import { expectFitToShow, invalidInputOf, refusalOf } from '../bad-input/refused.ts';
 import { connectRaw, type RawClient, testClient, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, type TestEngine, whyNoEngine } from '../support/engine.ts';
@@ -47,19 +47,25 @@ test('the embedded engine has neither disk nor replicas, and is refused for both
   await engine.close();
 });
 
-// skip: there is no engine to start
-describe.skipIf(whyNoEngine() !== undefined)('on a server', () => {
+describe('on a server', () => {
+  beforeEach(({ skip }) => {
+    const why = whyNoEngine();
+    if (why) skip(why);
+  });
+
   let engine: TestEngine;
   let raw: RawClient;
   let isNew: boolean;
 
   beforeAll(async () => {
+    if (whyNoEngine()) return;
     engine = await startEngine();
     raw = await connectRaw(engine.url);
     isNew = await hasWaitAof(raw);
   });
 
   afterAll(async () => {
+    if (whyNoEngine()) return;
     raw.close();
     await engine.stop();
   });
