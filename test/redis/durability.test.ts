@@ -1,12 +1,12 @@
 // What an append promises that waits for the disk or for replicas: confirmed, or told that it is not, whatever connections do.
-import { category, type Event, type EventStore, UnconfirmedError } from 'millrace';
+import { category, type Event, type EventStore, type Imported, source, type SourceEntry, StreamProcessor, UnconfirmedError } from 'millrace';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { connectRaw, type RawClient, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, whyNoEngine } from '../support/engine.ts';
 import { isAppend } from '../support/faults.ts';
 import { startProxy } from '../support/proxy.ts';
 import { hasWaitAof, type Replicated, startReplicated } from '../support/replicated.ts';
-import { collect, errorOf, note, notes, numbersOf, openStore, openStoreOver, ownClient } from '../support/store.ts';
+import { collect, errorOf, note, type Noted, notes, numbersOf, openStore, openStoreOver, ownClient } from '../support/store.ts';
 
 const isWait = ([name]: readonly string[]): boolean => name === 'WAIT';
 const isLook = ([name, , slot]: readonly string[]): boolean => name === 'HGET' && /^\d+$/.test(slot ?? '');
@@ -184,6 +184,19 @@ describe('an append that waits for a replica', () => {
     const error = await append;
     expect(error.message).toContain('no answer within');
     proxy.thaw();
+  });
+
+  test('of an import goes on where it is not confirmed: the mark is in the log with the events, once', async () => {
+    await using store = await open(100);
+    await using raw = await connectRaw(pair.primary.url);
+    const key = uniqueNamespace('foreign');
+    await held(store);
+    for (let n = 1; n <= 5; n += 1) await raw.send('XADD', key, '*', 'n', String(n));
+    const decode = ({ fields }: SourceEntry): Imported<Noted>[] => [{ id: 'imported', event: note(Number(fields['n'])) }];
+    const legacy = source({ key, into: notes, decode });
+    await new StreamProcessor(store, { sources: [legacy] }).runUntilCaughtUp();
+    await new StreamProcessor(store, { sources: [legacy] }).runUntilCaughtUp();
+    expect(numbersOf(await collect(store.readStream(notes.stream('imported'))))).toEqual([1, 2, 3, 4, 5]);
   });
 
   test("holds up nothing else that a caller's client does", async () => {
