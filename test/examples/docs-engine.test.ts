@@ -1,6 +1,6 @@
 // Runs the code and the settings that the documents show for engines that are set in a certain way.
 import { readFileSync } from 'node:fs';
-import { category, EventStore, projection, SnapshotStore, source, StreamProcessor } from 'millrace';
+import { category, EventStore, ProcessorControl, projection, serving, SnapshotStore, source, StreamProcessor } from 'millrace';
 import { expect, test } from 'vitest';
 import { openDurably, openReplicated, register } from '../../examples/docs/durability.ts';
 import { connectRaw, testClient, uniqueNamespace } from '../support/clients.ts';
@@ -63,6 +63,20 @@ async function useEverything(store: EventStore): Promise<void> {
   for await (const event of await store.subscribe()) if (event.data === -1) break;
   await processor.runUntilCaughtUp();
   expect((await processor.progress()).projections.map(({ error }) => error)).not.toContainEqual(expect.any(Error));
+  await processor.stop();
+  await controlEverything(store, snapshots);
+}
+
+async function controlEverything(store: EventStore, snapshots: SnapshotStore): Promise<void> {
+  const control = new ProcessorControl(store);
+  await control.serve(plain);
+  await snapshots.get(serving(plain), '1');
+  for await (const { key } of control.compare(plain, keyed)) expect(key).toBeDefined();
+  await control.pause(keyed);
+  await control.rewind(keyed);
+  await control.resume(keyed);
+  await control.progress(keyed);
+  await control.drop(keyed);
 }
 
 test('the ACL user may do whatever a store does on its own keys', async ({ skip }) => {
@@ -75,7 +89,7 @@ test('the ACL user may do whatever a store does on its own keys', async ({ skip 
   await redis.send('XADD', 'user_updates', '*', 'user_id', '1');
   for (const partitions of [1, 3]) {
     const options = { namespace: partitions === 1 ? 'shop' : 'shop-3', partitions, username: 'shop', password: 'a-password', library: testClient() };
-    if (partitions > 1) await redis.send('ACL', 'SETUSER', 'shop', '~{shop-3}:*', '~{shop-3:*', '&{shop-3:*');
+    if (partitions > 1) await redis.send('ACL', 'SETUSER', 'shop', '~{shop-3}:*', '~{shop-3:*', '&{shop-3}:*', '&{shop-3:*');
     await using store = await EventStore.connect(engine.url, options);
     await useEverything(store);
   }
