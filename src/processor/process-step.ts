@@ -117,7 +117,8 @@ export class ProcessSteps implements ReactionHandler {
     if (outcome.kind === 'mark-conflict' && outcome.mark === 0) throw new ReactionFencedError(this.#name());
     // Another owner stored this step or a later one, or somebody appended to a stream that was decided on: begin again from what there is.
     if (outcome.kind === 'mark-conflict' || outcome.kind === 'conflict') return false;
-    await settle(this.#connection, request, outcome);
+    // One that is not confirmed is done all the same: a failover that loses it loses the checkpoint behind it, too.
+    if (outcome.kind !== 'unconfirmed') await settle(this.#connection, request, outcome);
     if (state === null) leftovers.ended = { documentKey, place };
     return true;
   }
