@@ -26,7 +26,7 @@ interface Work {
 /** The handlers of one reactor in one partition, for as long as one lease lasts. */
 export class HandlerPool {
   readonly #reactor: Reactor;
-  readonly #handler: ReactionHandler;
+  readonly #handler: Pick<ReactionHandler, 'handle'>;
   readonly #epoch: string;
   readonly #onFenced: () => void;
   /** The events of each key that are in hand, the first one of them with its handler. */
@@ -38,7 +38,11 @@ export class HandlerPool {
   #inHand = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(reactor: Reactor, handler: ReactionHandler, { epoch, onFenced }: { readonly epoch: string; readonly onFenced: () => void }) {
+  constructor(
+    reactor: Reactor,
+    handler: Pick<ReactionHandler, 'handle'>,
+    { epoch, onFenced }: { readonly epoch: string; readonly onFenced: () => void },
+  ) {
     this.#reactor = reactor;
     this.#handler = handler;
     this.#epoch = epoch;

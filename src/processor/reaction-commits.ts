@@ -13,7 +13,8 @@ import { LeaseLost } from './task.ts';
 export interface Begun {
   readonly epoch: string;
   readonly place: number;
-  readonly seen: number;
+  /** Undefined where others count: that of a reactor without order, whose events any process acknowledges. */
+  readonly seen: number | undefined;
   readonly mark: string;
   /** The last commit's name there. */
   readonly turn: string;
@@ -60,7 +61,7 @@ export class ReactionCommits {
   #turn: string;
   #turns = 0;
   #place: number;
-  #seen: number;
+  #seen: number | undefined;
   #mark: string;
   /** Slots from the checkpoint on; those before `#first` are passed already. */
   #slots: Slot[] = [];
@@ -192,7 +193,7 @@ export class ReactionCommits {
       this.#first += 1;
     }
     const passed = this.#first - before;
-    this.#seen += passed;
+    if (this.#seen !== undefined) this.#seen += passed;
     if (this.#first > 1_000) {
       this.#slots = this.#slots.slice(this.#first);
       this.#first = 0;

@@ -27,6 +27,14 @@ export interface Handling {
   readonly leftovers: Leftovers;
 }
 
+/** What keeps a handler that was overtaken from appending: a field of `reactions`, everywhere, that has to be as expected. */
+export interface Fence {
+  readonly field: string;
+  readonly expected: string;
+  /** What the handler is told as its `epoch`. */
+  readonly epoch: number;
+}
+
 /** What is done for the events of a reactor in one partition. */
 export interface ReactionHandler {
   handle(handling: Handling, epoch: string): Promise<unknown> | void;
@@ -53,7 +61,11 @@ export class Reactions implements ReactionHandler {
   }
 
   handle(handling: Handling, epoch: string): Promise<unknown> | void {
-    return this.#reactor.handle(handling.logEvent.event, this.#context(handling, epoch));
+    return this.handleBehind({ field: 'epoch', expected: epoch, epoch: Number(epoch) }, handling);
+  }
+
+  handleBehind(fence: Fence, handling: Handling): Promise<unknown> | void {
+    return this.#reactor.handle(handling.logEvent.event, this.#context(handling, fence));
   }
 
   async raiseFence(epoch: string): Promise<number> {
@@ -93,14 +105,16 @@ export class Reactions implements ReactionHandler {
     return fields.filter((_, index) => !open[index]);
   }
 
-  #context({ logEvent, key, attempt, abort, leftovers }: Handling, epoch: string): ReactionContext {
+  #context({ logEvent, key, attempt, abort, leftovers }: Handling, fence: Fence): ReactionContext {
     const { event } = logEvent;
     const { name, version } = this.#reactor;
     const metadata = causedBy(event);
     let calls = 0;
     const once = (): Once => {
+      // An attempt that ran out of time may go on beside the next one, and after the event is done with, when no result is kept any more.
+      if (abort.isAborted) abort.signal.throwIfAborted();
       calls += 1;
-      return this.#once(`${logEvent.place}:${calls}:${key}`, epoch, leftovers);
+      return this.#once(`${logEvent.place}:${calls}:${key}`, fence, leftovers);
     };
     return {
       get signal() {
@@ -108,7 +122,7 @@ export class Reactions implements ReactionHandler {
       },
       attempt,
       idempotencyKey: `${this.#connection.storeId}/${name}@${version}/${event.position}`,
-      epoch: Number(epoch),
+      epoch: fence.epoch,
       append: async <E extends AnyEvent>(stream: StreamName<E>, events: E | readonly E[], options: object = {}) => {
         const given = options as { readonly metadata?: object; readonly expectedVersion?: StreamAppend['expectedVersion'] };
         const part: StreamAppend = { stream, events, ...(given.expectedVersion !== undefined && { expectedVersion: given.expectedVersion }) };
@@ -131,7 +145,7 @@ export class Reactions implements ReactionHandler {
     await Promise.all([...appended].map(([target, fields]) => dropReactions(port, this.#keyIn(target), [...fields])));
   }
 
-  #once(field: string, epoch: string, { appended }: Leftovers): Once {
+  #once(field: string, fence: Fence, { appended }: Leftovers): Once {
     const { name, version } = this.#reactor;
     return {
       result: (target) => {
@@ -139,7 +153,7 @@ export class Reactions implements ReactionHandler {
         appended.set(target, fields.add(field));
         return { key: this.#keyIn(target), field };
       },
-      marks: (target) => [{ key: this.#keyIn(target), field: 'epoch', expected: epoch, new: '' }],
+      marks: (target) => [{ key: this.#keyIn(target), field: fence.field, expected: fence.expected, new: '' }],
       fenced: () => new ReactionFencedError(`${name}@${version}`),
     };
   }

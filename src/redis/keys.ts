@@ -24,6 +24,16 @@ export function servingChannel(namespace: string): string {
   return `{${namespace}}:serving`;
 }
 
+/** The consumer groups of a reactor that keeps no order have this name in each log. */
+export function groupName(name: string, version: number): string {
+  return `millrace:${name}@${version}`;
+}
+
+/** The field of `reactions` that says whether a worker of a reactor that keeps no order may write. */
+export function workerField(consumer: string): string {
+  return `worker:${consumer}`;
+}
+
 /** Checks a namespace: a name that cannot break a hash tag or a pattern. */
 export function assertNamespace(namespace: unknown): asserts namespace is string {
   assertName('namespace', namespace, ':*?[]\\');

@@ -34,7 +34,8 @@ export interface ReactionsCommit {
   readonly toTurn: string;
   /** Where the checkpoint moves to; undefined where it stays. */
   readonly to: { readonly position: string; readonly place: number } | undefined;
-  readonly seen: number;
+  /** Undefined where it stays as it is. */
+  readonly seen: number | undefined;
   readonly event: string;
   readonly leaseMs: number;
   readonly steps: readonly ReactionStep[];
@@ -56,7 +57,7 @@ export async function commitReactions(port: RedisPort, commitment: ReactionsComm
     commitment.toTurn,
     to?.position ?? '',
     String(to?.place ?? ''),
-    String(seen),
+    String(seen ?? ''),
     event,
     String(leaseMs),
     channel,

@@ -3,7 +3,7 @@
 -- KEYS  1 the checkpoint   2 events finished before others that stand in front of them   3 open dead letters   4 what is known of them
 --       5 keys that are blocked by one   6 keys with something to try again   then the lists of parked events
 -- ARGV  1 epoch   2 name of the commit before this one ('' for none)   3 name of this one   4 new position ('' for none)   5 its place
---       6 events seen   7 mark of the event there   8 length of the lease in ms   9 the channel to tell   then, one after the other:
+--       6 events seen ('' leaves that)   7 mark of the event there   8 length of the lease in ms   9 the channel to tell   then, one after the other:
 --       'finished' <place>                          finished while an earlier one is not
 --       'dead' <key or ''> <place> <letter>         given up: a letter is opened; with a key, the key's later events wait behind it
 --       'again' <key or ''> <place> <letter>        a letter's event failed again; it stays open unless it was discarded meanwhile
@@ -70,7 +70,8 @@ while ARGV[at] do steps[ARGV[at]]() end
 
 local time = redis.call('TIME')
 local deadline = time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[8]
-redis.call('HSET', KEYS[1], 'turn', ARGV[3], 'seen', ARGV[6], 'event', ARGV[7], 'deadline', string.format('%.0f', deadline))
+redis.call('HSET', KEYS[1], 'turn', ARGV[3], 'event', ARGV[7], 'deadline', string.format('%.0f', deadline))
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'seen', ARGV[6]) end
 if ARGV[4] ~= '' then
   redis.call('HSET', KEYS[1], 'position', ARGV[4])
   redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[5])
