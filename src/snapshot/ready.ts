@@ -17,7 +17,7 @@ export function partitionsOf(
   { isKeyedByStream }: AnyProjection,
   documentKeys: readonly string[],
 ): readonly number[] {
-  if (isKeyedByStream) return [...new Set(documentKeys.map((key) => keys.partitionOf(key)))];
+  if (isKeyedByStream || documentKeys.length === 0) return [...new Set(documentKeys.map((key) => keys.partitionOf(key)))];
   return Array.from({ length: partitions }, (_, partition) => partition);
 }
 

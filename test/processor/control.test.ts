@@ -1,8 +1,9 @@
 // What looking after projections promises: progress, pausing and resuming, flipping readers, dropping; from any process.
-import { ProcessorControl, serving, SnapshotStore, StreamProcessor } from 'millrace';
+import { ProcessorControl, reactor, serving, SnapshotStore, StreamProcessor } from 'millrace';
 import { describe, expect, test } from 'vitest';
-import { connectRaw, uniqueNamespace } from '../support/clients.ts';
+import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { appendNumbers, keysOf, lists, project, run, sums, until } from '../support/processors.ts';
+import { startProxy } from '../support/proxy.ts';
 import { errorOf, note, notes, openStore, someNotes } from '../support/store.ts';
 
 const LEASE_MS = 300;
@@ -146,6 +147,26 @@ describe('a projection that is paused', () => {
   });
 });
 
+test('a reactor that is paused handles nothing more until it is resumed, and what it had in hand is done', async () => {
+  await using store = await openStore({ partitions: 2 });
+  const handled: number[] = [];
+  const counting = reactor({ name: 'counting', categories: [notes], handle: ({ data: { n } }) => void handled.push(n) });
+  await using running = run(store, { reactors: [counting], leaseMs: LEASE_MS });
+  await appendNumbers(store, '1', [1, 2, 3]);
+  await until('they are handled', () => handled.length === 3);
+  const control = new ProcessorControl(store);
+  await control.pause(counting);
+  await appendNumbers(store, '1', [4]);
+  expect(await control.progress(counting)).toMatchObject({ isPaused: true, eventsFolded: 3, lagEvents: 1 });
+  await using restarted = new StreamProcessor(store, { reactors: [counting], leaseMs: LEASE_MS });
+  expect(await errorOf(restarted.runUntilCaughtUp())).toMatchObject({ code: 'paused' });
+  expect(handled).toEqual([1, 2, 3]);
+  await control.resume(counting);
+  await until('it goes on', () => handled.length === 4);
+  expect(handled).toEqual([1, 2, 3, 4]);
+  expect(running.failed).toEqual([]);
+});
+
 describe('a version that is to serve', () => {
   const [one, two] = [sums('sums', 1), sums('sums', 2)];
 
@@ -251,6 +272,41 @@ describe('a version that is dropped', () => {
     expect((await new SnapshotStore(store).get(sums(), '1', { atLeast: token }))?.count).toBe(2);
     await running.processor.stop();
     await control.drop(sums());
+  });
+
+  test.each(['before', 'after'])('is dropped to the end by the same call where one was broken off %s a step', { timeout: 60_000 }, async (when) => {
+    const steps = [/^EVAL.* 1 \S*:checkpoint:sums@1 \d+ drop$/, /^EVAL.*:snapshot:sums@1:.* \d+ 0$/, /^EVAL.* \d+ 1$/, /^EVAL.* 2 .* \d+ drop$/];
+    for (const step of steps) {
+      const namespace = uniqueNamespace();
+      await using store = await openStore({ url: testUrl(), namespace, partitions: 2 });
+      await using raw = await connectRaw(testUrl());
+      await Promise.all(Array.from({ length: 20 }, (_, n) => store.append(notes.stream(String(n)), note(n))));
+      await project(store, sums());
+      await using proxy = await startProxy(testUrl());
+      await using dying = await openStore({ url: proxy.url, namespace, timeoutMs: 500 });
+      const matches = (args: readonly string[]): boolean => step.test(args.join(' ').replaceAll('\n', ' '));
+      const options = { whileCut: async () => proxy.close() };
+      const lost = when === 'before' ? proxy.loseCommand(matches, options) : proxy.loseReplyOf(matches, options);
+      const [error] = await Promise.all([errorOf(new ProcessorControl(dying).drop(sums())), lost.catch(() => undefined)]);
+      expect(error).toMatchObject({ code: 'connection-failed' });
+      expect(await new ProcessorControl(store).progress(sums())).toMatchObject({ isPaused: true });
+      await new ProcessorControl(store).drop(sums());
+      expect(((await raw.send('KEYS', `{${namespace}:*`)) as string[]).filter((key) => key.includes('sums@1'))).toEqual([]);
+    }
+  });
+
+  test('is not dropped and flipped to at the same time: at most one of the two is done', async () => {
+    await using store = await openStore();
+    await appendNumbers(store, '1', [1]);
+    const control = new ProcessorControl(store);
+    for (let round = 0; round < 15; round += 1) {
+      await project(store, sums('sums', 1), sums('sums', 2));
+      await control.serve(sums('sums', 2));
+      const [flipped, dropped] = await Promise.allSettled([control.serve(sums('sums', 1), { timeoutMs: 100 }), control.drop(sums('sums', 1))]);
+      expect([flipped.status, dropped.status]).not.toEqual(['fulfilled', 'fulfilled']);
+      expect(await control.servingVersion('sums')).toBe(flipped.status === 'fulfilled' ? 1 : 2);
+      expect(await control.progress(sums('sums', 1))).toMatchObject({ isPaused: false });
+    }
   });
 
   test('may be run still, once it is paused, and is not built again as long as it is not dropped to the end', async () => {

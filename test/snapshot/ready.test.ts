@@ -61,6 +61,7 @@ describe('a read of a projection', () => {
     expect(others[0]).toMatchObject({ status: 'rejected', reason: { code: 'not-caught-up' } });
     expect(others.map(({ status }) => status)).toContain('fulfilled');
     expect(await snapshots.get(byNumber, 'all')).toBeUndefined(); // caught up once, and behind now
+    expect((await snapshots.getMany({ ...byNumber, version: 2 }, [])).size).toBe(0);
     expect(await errorOf(snapshots.get({ ...byNumber, version: 2 }, 'all'))).toMatchObject({ code: 'not-caught-up' });
   });
 });
