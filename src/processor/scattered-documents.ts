@@ -65,9 +65,18 @@ export class ScatteredDocuments implements Documents {
     const ahead = documents.filter(({ floor }) => floor !== '' && packEntryId(floor) > place);
     if (ahead.length === 0) return;
     const head = await readHead(this.#connection, this.#partition);
-    const lost = ahead.find(({ floor }) => packEntryId(floor) > head);
-    if (lost)
-      throw this.#lostError(`document ${show(lost.key)} holds events of partition ${this.#partition} up to ${lost.floor}, and the log ends before`);
+    for (const { key, floor } of ahead) {
+      const holds = `document ${show(key)} holds events of partition ${this.#partition} up to ${floor}`;
+      if (packEntryId(floor) > head) throw this.#lostError(`${holds}, and the log ends before`);
+      if (!(await this.#isThere(floor, this.#projection.categories))) throw this.#lostError(`${holds}, and there is none in the log any more`);
+    }
+  }
+
+  async #isThere(entryId: string, categories: readonly string[]): Promise<boolean> {
+    const { port, keys } = this.#connection;
+    const logs = categories.map((category) => keys.log(this.#partition, category));
+    const found = await Promise.all(logs.map((key) => port.send(key, ['XRANGE', key, entryId, entryId])));
+    return found.some((entries) => (entries as readonly unknown[]).length > 0);
   }
 
   fold(document: CachedDocument, event: LogEvent): boolean {
@@ -79,8 +88,20 @@ export class ScatteredDocuments implements Documents {
   }
 
   async store(changed: ReadonlySet<CachedDocument>): Promise<readonly DocumentWrite[]> {
-    await Promise.all([...changed].map((document) => this.#storeOne(document as ScatteredDocument)));
+    const documents = [...changed] as ScatteredDocument[];
+    await this.#checkLast(documents.flatMap(({ pending }) => pending.slice(-1)));
+    await Promise.all(documents.map((document) => this.#storeOne(document)));
     return [];
+  }
+
+  /**
+   * What was read before a failover may be gone since, and the documents lie on a server that does not know of it. Where the last event is
+   * there, so are those before it.
+   */
+  async #checkLast(last: readonly LogEvent[]): Promise<void> {
+    const [furthest] = last.toSorted((a, b) => b.place - a.place);
+    if (!furthest || (await this.#isThere(entryIdOf(furthest.place), [furthest.category]))) return;
+    throw this.#lostError(`the event at ${entryIdOf(furthest.place)} of partition ${this.#partition} was read, and is gone`);
   }
 
   /** Removes tombstones that no event can be folded into again, for every partition's checkpoint has passed what they hold. */
