@@ -3,9 +3,10 @@ import { NotCaughtUpError, PausedError } from '../errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import { readHead } from '../log/page.ts';
 import type { Connection } from '../redis/connection.ts';
-import { serveVersion } from '../redis/control-scripts.ts';
+import { type Flip, serveVersion } from '../redis/control-scripts.ts';
 import { servingChannel, servingField, settingsKey } from '../redis/keys.ts';
 import { waitUntilReached } from '../snapshot/reached.ts';
+import { readServingVersion } from '../snapshot/serving.ts';
 
 /** Options of `serve`. */
 export interface ServeOptions {
@@ -26,18 +27,29 @@ export async function flipTo(
 ): Promise<number | undefined> {
   await assertNotHalted(connection, projection);
   if (!evenIfBehind) await reachHeads(connection, projection, timeoutMs, signal);
-  const { namespace } = connection.keys;
-  const flip = { settingsKey: settingsKey(namespace), field: servingField(projection.name), channel: servingChannel(namespace) };
-  const version = String(projection.version);
-  const { served } = await serveVersion(connection.port, { ...flip, version });
+  const before = await flip(connection, projection);
   try {
     // A drop pauses it first and looks then whether it serves: one of the two sees the other.
     await assertNotHalted(connection, projection);
   } catch (error) {
-    await serveVersion(connection.port, { ...flip, version: served, from: version });
+    await serveVersion(connection.port, { ...flipOf(connection, projection), version: before, from: String(projection.version) });
     throw error;
   }
-  return served === '' ? undefined : Number(served);
+  return before === '' ? undefined : Number(before);
+}
+
+/** What served before. Sent twice, after a lost reply, it finds its own version: that is the same flip. */
+async function flip(connection: Connection, projection: AnyProjection): Promise<string> {
+  const version = String(projection.version);
+  for (;;) {
+    const before = String((await readServingVersion(connection, projection.name)) ?? '');
+    const { isSet, serves } = await serveVersion(connection.port, { ...flipOf(connection, projection), version, from: before });
+    if (isSet || serves === version) return before;
+  }
+}
+
+function flipOf({ keys: { namespace } }: Connection, { name }: AnyProjection): Pick<Flip, 'settingsKey' | 'field' | 'channel'> {
+  return { settingsKey: settingsKey(namespace), field: servingField(name), channel: servingChannel(namespace) };
 }
 
 async function reachHeads(connection: Connection, projection: AnyProjection, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {

@@ -145,13 +145,14 @@ export class ProcessorControl {
 
   /** Nobody takes it from here on, and a flip to it that began before is seen here, or sees the pause. */
   async #pauseToDrop(connection: Connection, projection: AnyProjection): Promise<void> {
+    const { isPaused } = await this.progress(projection);
     const found = await this.#pauseAll(projection);
     try {
       const partition = found.findIndex(({ owner }) => owner !== '');
       if (partition >= 0) throw heldError(projection, partition, found[partition]?.owner ?? '');
       await reading('look which version serves', assertNotServing(connection, projection));
     } catch (error) {
-      if (!found.every(({ wasPaused }) => wasPaused)) await this.resume(projection);
+      if (!isPaused) await this.resume(projection);
       throw error;
     }
   }

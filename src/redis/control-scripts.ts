@@ -13,7 +13,6 @@ const scripts = {
 
 /** What was found at a checkpoint that is paused now. */
 export interface PauseReply {
-  readonly wasPaused: boolean;
   /** Who has the lease and has not given it up yet; '' where nobody can commit any more. */
   readonly owner: string;
   readonly remainingMs: number;
@@ -21,8 +20,8 @@ export interface PauseReply {
 
 /** Keeps processes from running what has these checkpoints. */
 export async function pause(port: RedisPort, checkpointKeys: readonly string[]): Promise<readonly PauseReply[]> {
-  const reply = await run<[number, string, number][]>(port, scripts.pause, checkpointKeys, []);
-  return reply.map(([wasPaused, owner, remainingMs]) => ({ wasPaused: wasPaused === 1, owner, remainingMs: Number(remainingMs) }));
+  const reply = await run<[string, number][]>(port, scripts.pause, checkpointKeys, []);
+  return reply.map(([owner, remainingMs]) => ({ owner, remainingMs }));
 }
 
 /** Why documents are removed: to fold them again from the beginning, or for good. */
@@ -65,20 +64,20 @@ export async function markBuilt(port: RedisPort, checkpointKey: string, generati
   return (await run(port, scripts.markBuilt, [checkpointKey], [generation])) === 1;
 }
 
-/** Flips the readers of a projection. `from` is what must serve now: '' nothing, undefined whatever does. */
+/** Flips the readers of a projection: `version` '' for none; `from` is what must serve now, '' for nothing. */
 export interface Flip {
   readonly settingsKey: string;
   readonly field: string;
   readonly channel: string;
   readonly version: string;
-  readonly from?: string;
+  readonly from: string;
 }
 
-/** Whether it was flipped, and what served before ('' for nothing). */
+/** Whether it was flipped, and what serves ('' for nothing). */
 export async function serveVersion(
   port: RedisPort,
-  { settingsKey, field, channel, version, from = '*' }: Flip,
-): Promise<{ isSet: boolean; served: string }> {
-  const [isSet, served] = await run<[number, string]>(port, scripts.serve, [settingsKey], [field, version, from, channel]);
-  return { isSet: isSet === 1, served };
+  { settingsKey, field, channel, version, from }: Flip,
+): Promise<{ readonly isSet: boolean; readonly serves: string }> {
+  const [isSet, serves] = await run<[number, string]>(port, scripts.serve, [settingsKey], [field, version, from, channel]);
+  return { isSet: isSet === 1, serves };
 }
