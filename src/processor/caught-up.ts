@@ -3,15 +3,17 @@ import { PausedError } from '../errors.ts';
 import type { Connection } from '../redis/connection.ts';
 import { markBuilt } from '../redis/control-scripts.ts';
 import { type Followed, hasReached } from '../snapshot/reached.ts';
+import { groupHasReached } from './consumer-group.ts';
 import type { Task } from './task.ts';
 
 /** Whether it has folded, or is done with, everything up to `head`, whoever did. Throws PausedError where nobody will. */
-export async function hasCaughtUp(connection: Connection, task: Task, what: Followed, head: number): Promise<boolean> {
+export async function hasCaughtUp(connection: Connection, task: Task, what: Followed & { readonly order?: string }, head: number): Promise<boolean> {
   const { partition, checkpointKey, reads } = task;
   // Read first: what is reached afterwards was reached by this generation, or a later one, which mark-built tells.
   const command = ['HMGET', checkpointKey, 'reads', 'generation', 'built', 'clears', 'paused'];
   const [stored, generation, built, clears, paused] = (await connection.port.send(checkpointKey, command)) as readonly (string | null)[];
-  if (!(await hasReached(connection, what, partition, head))) {
+  const isReached = what.order === 'none' ? groupHasReached : hasReached;
+  if (!(await isReached(connection, what, partition, head))) {
     if (clears ?? paused) throw pausedError(task, clears ?? 'pause');
     return false;
   }

@@ -48,20 +48,26 @@ export class GroupAcks {
   /** Notes what became of an event; it is acknowledged soon, with whatever else ends meanwhile. */
   add(ended: Ended): void {
     this.#ended.push(ended);
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-    });
+    this.#start();
   }
 
   /** Resolves when everything that was noted is acknowledged, or could not be: it is tried once more, and not again. */
   async settle(): Promise<void> {
     this.#isLast = true;
-    await this.#running;
+    while (this.#running) await this.#running;
   }
 
   /** Acknowledges nothing more. */
   end(): void {
     this.#isOver = true;
+  }
+
+  #start(): void {
+    if (this.#isOver) return;
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#ended.length > 0) this.#start();
+    });
   }
 
   async #run(): Promise<void> {

@@ -16,7 +16,7 @@ import { type ProjectionProgress, projectionProgress, type SourceProgress, sourc
 import { ProjectionTask } from './projection-task.ts';
 import type { Reactor } from './reactor.ts';
 import { type ReactorProgress, reactorProgress } from './reactor-progress.ts';
-import { ReactorTask } from './reactor-task.ts';
+import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from './reactor-tasks.ts';
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from './share.ts';
 import { type Throttle, throttleOf } from './throttle.ts';
@@ -95,7 +95,7 @@ export class StreamProcessor {
   readonly #options: StreamProcessorOptions;
   readonly #tasks: readonly ProjectionTask[];
   readonly #throttle: Throttle | undefined;
-  readonly #reactorTasks: readonly ReactorTask[];
+  readonly #reactorRuns: readonly ReactorRun[];
   readonly #listeners: Listeners = { progress: new Set(), reacted: new Set(), deadLetter: new Set(), failed: new Set() };
   /** Stands in each checkpoint that is held, so that people see who works: machine, process, and this processor of it. */
   readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
@@ -132,20 +132,20 @@ export class StreamProcessor {
     this.#tasks = this.#partitions().flatMap((partition) =>
       this.#projections().map((projection) => new ProjectionTask(this.#connection, projection, partition, taskOptions)),
     );
-    this.#reactorTasks = this.#makeReactorTasks(reactors, leaseMs);
+    this.#reactorRuns = this.#makeReactorRuns(reactors, leaseMs);
   }
 
-  #makeReactorTasks(reactors: readonly Reactor[], leaseMs: number): ReactorTask[] {
+  #makeReactorRuns(reactors: readonly Reactor[], leaseMs: number): ReactorRun[] {
     const executor = new Executor(this.#connection);
-    const named = ({ reactor: { name, version }, partition }: ReactorTask) => ({ reactor: name, version, partition });
-    const taskOptions = {
+    const runOptions: ReactorTasksOptions = {
       leaseMs,
-      graceMs: Math.min(leaseMs, this.#connection.timeoutMs) / 2,
-      onCommit: (task: ReactorTask, events: number) => this.#tell('reacted', { ...named(task), events }),
-      onDeadLetter: (task: ReactorTask, event: RecordedEvent, error: unknown) => this.#tell('deadLetter', { ...named(task), event, error }),
+      owner: this.#owner,
+      onCommit: (of, events) => this.#tell('reacted', { ...of, events }),
+      onDeadLetter: (of, event, error) => this.#tell('deadLetter', { ...of, event, error }),
+      onFailure: ({ reactor, partition }, error) => this.#tell('failed', { reactor, partition, error }),
     };
     return reactors.flatMap((reactor) =>
-      this.#partitions().map((partition) => new ReactorTask(this.#connection, executor, reactor, partition, taskOptions)),
+      this.#partitions().map((partition) => reactorRun(this.#connection, executor, reactor, partition, runOptions)),
     );
   }
 
@@ -162,13 +162,14 @@ export class StreamProcessor {
     const shares = new Map((this.#options.reactors ?? []).map((reactor) => [reactor, new Share(owner)]));
     this.#loops = [
       ...(this.#tasks.length === 0 ? [] : this.#partitions().map((partition) => this.#loop(partition, this.#tasksIn(partition), share))),
-      ...this.#reactorTasks.map((task) => this.#loop(task.partition, [task], shares.get(task.reactor) ?? share)),
+      ...this.#reactorRuns.map(({ task }) => this.#loop(task.partition, [task], shares.get(task.reactor) ?? share)),
     ];
     this.#sourceLoops = sources.map(
       (source) =>
         new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }),
     );
     for (const loop of this.#loops) loop.start();
+    for (const { worker } of this.#reactorRuns) worker?.start();
     for (const loop of this.#sourceLoops) loop.start();
     if (!this.#delivers()) return;
     const onFailure = (partition: number, error: unknown): void => this.#tell('failed', { partition, error });
@@ -215,7 +216,8 @@ export class StreamProcessor {
    * answer it resolves after the store's `timeoutMs` all the same: leases run out, and what was not stored is folded by the next owner.
    */
   async stop(): Promise<void> {
-    const loops = [...this.#loops, ...this.#sourceLoops, ...(this.#scheduleLoops ? [this.#scheduleLoops] : [])];
+    const workers = this.#reactorRuns.flatMap(({ worker }) => worker ?? []);
+    const loops = [...this.#loops, ...workers, ...this.#sourceLoops, ...(this.#scheduleLoops ? [this.#scheduleLoops] : [])];
     this.#stopped ??= waitAtMost(this.#connection.timeoutMs, Promise.all(loops.map((loop) => loop.stop())));
     await this.#stopped;
   }
@@ -238,8 +240,8 @@ export class StreamProcessor {
     const projections = this.#tasks.map((task) =>
       projectionProgress(this.#connection, task.projection, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }),
     );
-    const reactors = this.#reactorTasks.map((task) =>
-      reactorProgress(this.#connection, task.reactor, task.partition, { isRunHere: task.checkpoint !== undefined, error: task.failure }),
+    const reactors = this.#reactorRuns.map((run) =>
+      reactorProgress(this.#connection, run.task.reactor, run.task.partition, { isRunHere: isRunHere(run), error: run.task.failure }),
     );
     const failures = new Map(this.#sourceLoops.map(({ source, failure }) => [source.key, failure]));
     const sources = (this.#options.sources ?? []).map((source) => sourceProgress(this.#connection, source, failures.get(source.key)));
@@ -287,7 +289,7 @@ export class StreamProcessor {
   async #haveReached(heads: readonly number[]): Promise<boolean> {
     const followed = [
       ...this.#tasks.map((task) => ({ task, what: task.projection })),
-      ...this.#reactorTasks.map((task) => ({ task, what: task.reactor })),
+      ...this.#reactorRuns.map(({ task }) => ({ task, what: task.reactor })),
     ];
     for (const { task, what } of followed) if (!(await hasCaughtUp(this.#connection, task, what, heads[task.partition] ?? -1))) return false;
     return true;
@@ -321,7 +323,7 @@ export class StreamProcessor {
   }
 
   #throwFailure(): void {
-    const failures = [...this.#tasks, ...this.#reactorTasks, ...this.#sourceLoops].map(({ failure }) => failure);
+    const failures = [...this.#tasks, ...this.#reactorRuns.map(({ task }) => task), ...this.#sourceLoops].map(({ failure }) => failure);
     const failure = failures.find((each) => each !== undefined);
     if (failure !== undefined) throw failure as Error;
   }
