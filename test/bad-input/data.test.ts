@@ -9,7 +9,7 @@ const namespace = uniqueNamespace();
 let store: EventStore;
 
 beforeAll(async () => {
-  store = await openStore({ namespace });
+  store = await openStore({ namespace, partitions: 1 });
   await store.append(notes.stream('1'), note(1));
 });
 afterAll(() => store?.close());
@@ -206,7 +206,7 @@ describe('a codec of the caller', () => {
   ];
 
   it.each(failing)('%s is told as such, and nothing is written', async (_wrong, codec, message) => {
-    await using own = await openStore({ namespace, codec });
+    await using own = await openStore({ namespace, partitions: 1, codec });
     await writingNothing(namespace, async () => {
       expect((await invalidInputOf(() => own.append(notes.stream('1'), note(1)))).message).toMatch(message);
     });
@@ -216,7 +216,7 @@ describe('a codec of the caller', () => {
     const decode = (): never => {
       throw new Error('no key');
     };
-    await using own = await openStore({ namespace, codec: { encode: JSON.stringify, decode } });
+    await using own = await openStore({ namespace, partitions: 1, codec: { encode: JSON.stringify, decode } });
     const error = await refusalOf(() => own.readStream(notes.stream('1')).next());
     expect(error).toMatchObject({ code: 'corrupt-entry', key: `{${namespace}:0}:log:notes`, cause: { message: 'no key' } });
   });

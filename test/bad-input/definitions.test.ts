@@ -51,16 +51,16 @@ describe('connecting', () => {
     });
   });
 
-  it.each<[unknown]>([[undefined], [null], [1], [true], [Symbol('s')]])('is refused to what is neither a URL nor options: %s', async (target) => {
-    expect((await invalidInputOf(() => EventStore.connect(target as string))).what).toBe('argument of connect');
-  });
-
-  it.each<[unknown]>([[{}], [{ client: undefined }], [{ client: null }], [{ client: {} }], [{ url: 'redis://localhost' }]])(
-    'is refused over what is no client: %j',
-    async (options) => {
-      expect((await invalidInputOf(() => EventStore.connect(options as ClientOptions))).what).toBe('client');
+  it.each<[unknown]>([[undefined], [null], [1], [true], [Symbol('s')], [{}], [{ url: 'redis://localhost' }]])(
+    'is refused to what is neither a URL nor options: %j',
+    async (target) => {
+      expect((await invalidInputOf(() => EventStore.connect(target as string))).what).toBe('argument of connect');
     },
   );
+
+  it.each<[unknown]>([[{ client: undefined }], [{ client: null }], [{ client: {} }]])('is refused over what is no client: %j', async (options) => {
+    expect((await invalidInputOf(() => EventStore.connect(options as ClientOptions))).what).toBe('client');
+  });
 
   it.each(['', 'localhost', 'http://localhost', `redis:user:${SECRET}@localhost`, `redis://user:${SECRET}@host name`, `rediss//u:${SECRET}@h`])(
     'is refused to a URL that is none, which is not shown: %#',

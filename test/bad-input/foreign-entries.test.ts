@@ -72,7 +72,7 @@ async function takeAll(reader: EventReader<Event>): Promise<{ numbers: number[];
 describe('an entry of the log with', () => {
   it.each(foreignFields)('%s is told by every reader, behind all that stands before it; without it they go on', async (_what, fields) => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(notes.stream('1'), note(1));
     const entryId = String(await raw.send('XADD', logKey(namespace), '*', ...fields));
     await laterThan(entryId);
@@ -102,7 +102,7 @@ describe('an entry of the log with an id of its own', () => {
     ['of the first moment', '0-1'],
   ])('%s is told by every reader', async (_what, entryId) => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await raw.send('XADD', logKey(namespace), entryId, ...ours);
     await store.append(notes.stream('1'), note(1));
     for (const read of [() => store.readCategory(notes), () => store.readAll()])
@@ -114,7 +114,7 @@ describe('an entry of the log with an id of its own', () => {
 
   it('that has more entries in its millisecond than there are places is told, and appended behind', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     await store.append(notes.stream('1'), note(1));
     const entryId = `${Date.now() + 60_000}-5000`;
     await raw.send('XADD', logKey(namespace), entryId, ...ours);
@@ -127,7 +127,7 @@ describe('an entry of the log with an id of its own', () => {
 
   it('that an event of another category has too is told all the same', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const ahead = Date.now() + 60_000;
     await raw.send('XADD', logKey(namespace), `${ahead}-0`, ...ours);
     const { position } = await store.append(notes.stream('1'), note(1)); // behind it
@@ -146,7 +146,7 @@ describe('an entry of the log with an id of its own', () => {
     'beyond all times is told, and nothing can be appended behind it: %s',
     async (entryId) => {
       const namespace = uniqueNamespace('with_underscore');
-      await using store = await openStore({ namespace });
+      await using store = await openStore({ namespace, partitions: 1 });
       await store.append(notes.stream('1'), note(1));
       await raw.send('XADD', logKey(namespace), entryId, ...ours);
       expect(await takeAll(store.readAll())).toMatchObject({ numbers: [1], error: { entryId } });
@@ -166,7 +166,7 @@ describe('an entry of the log with an id of its own', () => {
 describe('a projection', () => {
   it('stops at an entry that somebody else wrote, others go on, and without it so does it', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const definition = { initialState: () => 0, evolve: (sum: number, { data }: { readonly data: { readonly n: number } }) => sum + data.n };
     const [sums, markSums] = [
       projection({ name: 'sums', categories: [notes], ...definition }),
@@ -202,7 +202,7 @@ describe('a projection', () => {
 
 describe('a source', () => {
   it('takes entries with ids beyond all times at the time of their import', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const key = uniqueNamespace('source');
     await raw.send('XADD', key, '0-1', 'n', '1');
     await raw.send('XADD', key, '9999999999999-0', 'n', '2');
@@ -224,7 +224,7 @@ describe('a key of the store that is of another type', () => {
 
   async function withKey(name: keyof typeof keyOf, use: (store: EventStore, namespace: string, key: string) => Promise<void>): Promise<void> {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
     const key = `{${namespace}:0}${keyOf[name]}`;
     await raw.send(...(name === 'log' || name === 'index' || name === 'categories' ? ['SET', key, 'x'] : ['RPUSH', key, 'x']));
     await use(store, namespace, key);

@@ -25,7 +25,7 @@ let token: Token;
 const sums = projection({ name: 'sums', categories: [notes], initialState: () => 0, evolve: (sum, { data }) => sum + data.n });
 
 beforeAll(async () => {
-  store = await openStore({ namespace });
+  store = await openStore({ namespace, partitions: 1 });
   scattered = await openStore({ partitions: 3 });
   ({ position, token } = await store.append(notes.stream('1'), note(1)));
 });

@@ -9,7 +9,7 @@ const namespace = uniqueNamespace();
 let store: EventStore;
 
 beforeAll(async () => {
-  store = await openStore({ namespace });
+  store = await openStore({ namespace, partitions: 1 });
   await store.append(notes.stream('1'), note(1));
 });
 afterAll(() => store?.close());

@@ -186,7 +186,7 @@ test(`the histories of ${CLIENTS} clients are linearizable by stream, over ${COM
   const namespace = uniqueNamespace();
   const history = new History();
   await runClients(history, { seed, operations: COMMANDS, url: testUrl(), namespace });
-  await using store = await openStore({ namespace });
+  await using store = await openStore({ url: testUrl(), namespace });
   const stored = await checked(history, store);
   const conflicts = history.operations.filter(({ outcome, expected }) => outcome.kind === 'seen' && expected !== undefined).length;
   console.log(`histories: seed ${seed}, ${history.written.length} appends, ${conflicts} conflicts, ${stored.length} events`);
@@ -206,7 +206,7 @@ test('so they are while connections are cut and replies are lost', async () => {
   const whenOpen = (): void => void (faults = makeFaults(proxy, history, () => isOver));
   await runClients(history, { seed, operations: 2_000, url: proxy.url, namespace, whenOpen }).finally(() => (isOver = true));
   const made = await faults;
-  await using store = await openStore({ namespace });
+  await using store = await openStore({ url: testUrl(), namespace });
   const stored = await checked(history, store);
   console.log(`histories with ${made} faults: seed ${seed}, ${history.written.length} appends, ${history.unknown.length} unknown`);
   expect(history.unknown).toEqual([]);

@@ -23,7 +23,7 @@ async function runModel({ seed, commandsMin, disturb = (store) => store, shrinks
   let count = 0;
   let runs = 0;
   const property = fc.asyncProperty(fc.commands(allSteps, { maxCommands: 400, size: 'max' }), async (commands) => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     const subject = disturb(store);
     const world: World = { model: new StoreModel(), asked: [], count: 0 };
     try {

@@ -15,7 +15,7 @@ const incrementing = (args: readonly string[]): boolean => args[0]?.toUpperCase(
 
 describe.each(ways)('the port $name', (way) => {
   it('comes back by itself when the server kills its connection, and counts that', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using open = await way.open(testUrl());
     const id = await open.port.send(undefined, ['CLIENT', 'ID']);
     expect(open.port.epoch).toBe(1);
@@ -38,7 +38,7 @@ describe.each(ways)('the port $name', (way) => {
   });
 
   it('does not call it refused when the refusal answers a second sending', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using proxy = await startProxy(testUrl());
     await using open = await way.open(proxy.url);
     const key = uniqueNamespace();
@@ -60,7 +60,7 @@ describe.each(ways)('the port $name', (way) => {
   });
 
   it('gives such a call up in time, and then never sends it', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using proxy = await startProxy(testUrl());
     await using open = await way.open(proxy.url, 300);
     const key = uniqueNamespace();
@@ -89,7 +89,7 @@ describe.each(ways)('the port $name', (way) => {
   });
 
   it('fails a blocked read when its connection breaks, and reads on over the next one', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using open = await way.open(testUrl());
     const key = uniqueNamespace();
     const reader = await open.port.dedicated();
@@ -103,7 +103,7 @@ describe.each(ways)('the port $name', (way) => {
   });
 
   it('hears again after its connection broke', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using proxy = await startProxy(testUrl());
     await using open = await way.open(proxy.url);
     const channel = uniqueNamespace();

@@ -90,7 +90,7 @@ describe.each(ways)('the port $name', (way) => {
   });
 
   it('ends a blocked read at once on close, and leaves nothing of it on the server', async () => {
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     await using open = await way.open(testUrl());
     const key = uniqueNamespace();
     const reader = await open.port.dedicated();

@@ -14,7 +14,7 @@ let recordKey: string;
 
 beforeEach(async () => {
   port = await openPort({ url: testUrl(), library: testClient() });
-  raw = await connectRaw();
+  raw = await connectRaw(testUrl());
   keys = new Keys(uniqueNamespace(), 1);
   recordKey = keys.writer(0, 'w');
   await registerWriter(port, recordKey, 60_000);
@@ -132,7 +132,9 @@ describe('the places that a batch tells', () => {
 });
 
 describe('a mark', () => {
-  const mark = (expected: string, next: string): Partial<MultiAppend> => ({ marks: [{ key: keys.source(0, 's'), expected, new: next }] });
+  const mark = (expected: string, next: string): Partial<MultiAppend> => ({
+    marks: [{ key: keys.source(0, 's'), field: 'position', expected, new: next }],
+  });
 
   test('moves with its append, and only from where it is expected', async () => {
     expect(await send(1, [multi({ 'notes:1': 1 }, mark('', '1-0'))])).toMatchObject([{ kind: 'appended' }]);

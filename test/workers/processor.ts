@@ -1,5 +1,6 @@
 // A process that runs a processor until it is told to stop: the crash tests kill it and pause it.
-import { EventStore, StreamProcessor } from 'millrace';
+import { StreamProcessor } from 'millrace';
+import { openWorkerStore } from './connect.ts';
 import { buckets, bucketsNext, countedFrom, tallies, talliesNext } from './tally.ts';
 
 /** What a worker is told, as JSON in MILLRACE_WORKER. */
@@ -14,7 +15,7 @@ export interface WorkerSettings {
 }
 
 const { url, namespace, library, leaseMs, sourceKey, rebuildsAtRate } = JSON.parse(process.env['MILLRACE_WORKER'] ?? '{}') as WorkerSettings;
-const store = await EventStore.connect(url, { namespace, library });
+const store = await openWorkerStore({ url, namespace, library });
 const sources = sourceKey === undefined ? [] : [countedFrom(sourceKey)];
 const projections = rebuildsAtRate === undefined ? [tallies, buckets] : [talliesNext, bucketsNext];
 const rate = rebuildsAtRate === undefined ? {} : { eventsPerSecond: rebuildsAtRate };
