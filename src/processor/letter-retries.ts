@@ -17,8 +17,10 @@ export interface RetriesOptions {
   /** Told when one of those that waited waits no more. */
   readonly onShift: () => void;
   readonly onBroken: (error: unknown) => void;
-  /** How many events were sent to wait so far. */
-  readonly parks: () => number;
+  /** How many events of a blocked key were sent to wait so far, in this process. */
+  readonly parks: (key: string) => number;
+  /** Told once nothing is under way, where a letter was discarded: what was kept for its event is to be removed. */
+  readonly onDiscarded?: () => void;
 }
 
 function gone(): Outcome {
@@ -27,6 +29,8 @@ function gone(): Outcome {
 }
 
 const LOOK_MS = 1_000;
+
+type Waiting = ReturnType<typeof parseWaitingEntry>;
 
 /** What is retried of one reactor in one partition, for as long as one lease lasts. */
 export class LetterRetries {
@@ -38,6 +42,7 @@ export class LetterRetries {
   readonly #underWay = new Set<string>();
   #lookAt = 0;
   #isLooking = false;
+  #hasDiscarded = false;
   #isEnded = false;
 
   constructor(connection: Connection, reactor: Reactor, partition: number, options: RetriesOptions) {
@@ -64,8 +69,8 @@ export class LetterRetries {
       this.#lookAt = performance.now() + LOOK_MS;
       const most = this.#underWay.size + this.#reactor.concurrency;
       const key = this.#key('retrying');
-      const found = (await this.#connection.port.send(key, ['ZRANGE', key, '0', String(most - 1)])) as string[];
-      for (const each of found) this.#begin(each);
+      const found = (await this.#connection.port.send(key, ['ZRANGE', key, '0', String(most - 1), 'WITHSCORES'])) as string[];
+      for (let at = 0; at < found.length; at += 2) this.#begin(found[at] as string, found[at + 1] as string);
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -73,17 +78,25 @@ export class LetterRetries {
     }
   }
 
-  #begin(key: string): void {
+  /** `asked` says when it was asked for: who asks again meanwhile is heard. */
+  #begin(key: string, asked: string): void {
     if (this.#isEnded || this.#underWay.has(key) || this.#underWay.size >= this.#reactor.concurrency) return;
     this.#underWay.add(key);
-    const work = this.#reactor.order === 'none' ? this.#retryLetter('', Number(key)) : this.#retryKey(key);
+    const work = this.#reactor.order === 'none' ? this.#retryLetter('', Number(key), asked) : this.#retryKey(key, asked);
     work.then(
       () => {
         this.#underWay.delete(key);
+        this.#clearUp();
         void this.#look(); // there may be more than were looked at
       },
       (error: unknown) => this.#fail(error),
     );
+  }
+
+  #clearUp(): void {
+    if (this.#isEnded || !this.#hasDiscarded || this.#underWay.size > 0) return;
+    this.#hasDiscarded = false;
+    this.#options.onDiscarded?.();
   }
 
   #fail(error: unknown): void {
@@ -91,24 +104,33 @@ export class LetterRetries {
   }
 
   /** The letter first, then what waits behind it, until one fails or nothing is left. */
-  async #retryKey(key: string): Promise<void> {
+  async #retryKey(key: string, asked: string): Promise<void> {
     const blockedKey = this.#key('blocked');
     const place = (await this.#connection.port.send(blockedKey, ['HGET', blockedKey, key])) as string | null;
-    if (place !== null && place !== '' && !(await this.#retryLetter(key, Number(place)))) return;
+    if (place === '') this.#hasDiscarded = true; // or its letter was closed, and the process died then
+    if (place && !(await this.#retryLetter(key, Number(place), asked))) return;
     while (!this.#isEnded) {
       const waiting = await this.#waiting(key);
-      if (waiting.length === 0) return await this.#free(key);
-      for (const each of waiting) if (!(await this.#handleWaiting(key, each))) return;
-      await this.#options.commits.settled();
+      if (waiting.length === 0 && (await this.#free(key))) return;
+      const isThrough = await this.#handleInOrder(key, waiting);
+      // Whoever looks at this key next must find what became of these.
+      await this.#options.commits.closed();
+      if (!isThrough) return;
     }
   }
 
+  async #handleInOrder(key: string, waiting: readonly Waiting[]): Promise<boolean> {
+    for (const each of waiting) if (!(await this.#handleWaiting(key, each))) return false;
+    return true;
+  }
+
   /** Whether its letter is closed: what waits behind it may go on. */
-  async #retryLetter(key: string, place: number): Promise<boolean> {
+  async #retryLetter(key: string, place: number, asked: string): Promise<boolean> {
     const lettersKey = this.#key('letters');
     const [text, edit] = (await this.#connection.port.send(lettersKey, ['HMGET', lettersKey, String(place), `${place}:edit`])) as (string | null)[];
     const { commits, pool } = this.#options;
     if (!text) {
+      this.#hasDiscarded = true;
       await this.#commit([{ what: 'close', key, place }]); // discarded meanwhile
       return true;
     }
@@ -118,12 +140,12 @@ export class LetterRetries {
     const outcome = logEvent ? await pool.handle({ ...logEvent, event: edited(logEvent.event, change) }, key === '' ? String(place) : key) : gone();
     if (outcome.kind === 'behind') return false;
     if (outcome.kind === 'done') commits.close(undefined, [{ what: 'close', key, place }], outcome.leftovers);
-    else commits.close(undefined, [{ what: 'again', key, place, letter: encodeLetter(letterOf(before.category, key, outcome, before)) }]);
-    await commits.settled();
+    else commits.close(undefined, [{ what: 'again', key, place, asked, letter: encodeLetter(letterOf(before.category, key, outcome, before)) }]);
+    await commits.closed();
     return outcome.kind === 'done';
   }
 
-  async #waiting(key: string): Promise<readonly { readonly place: number; readonly category: string }[]> {
+  async #waiting(key: string): Promise<readonly Waiting[]> {
     const { keys, port } = this.#connection;
     const list = keys.parked(this.#partition, this.#reactor.name, this.#reactor.version, key);
     const entries = (await port.send(list, ['LRANGE', list, '0', '99'])) as string[];
@@ -131,7 +153,7 @@ export class LetterRetries {
   }
 
   /** Whether the next one may go on: it was handled, or is no longer in the log. */
-  async #handleWaiting(key: string, { place, category }: { readonly place: number; readonly category: string }): Promise<boolean> {
+  async #handleWaiting(key: string, { place, category }: Waiting): Promise<boolean> {
     if (this.#isEnded) return false;
     const { pool } = this.#options;
     const logEvent = await readAt(this.#connection, this.#partition, category, place);
@@ -157,23 +179,25 @@ export class LetterRetries {
     this.#options.commits.close(undefined, steps, leftovers);
   }
 
-  async #free(key: string): Promise<void> {
+  /** Whether nothing waits any more: then the key's next event may be handled. */
+  async #free(key: string): Promise<boolean> {
     const { commits, parks, onFree, onFreed } = this.#options;
     let before: number;
     do {
-      before = parks();
-      await commits.settled();
-      if ((await this.#waiting(key)).length > 0) return await this.#retryKey(key);
-    } while (parks() !== before); // one may have been sent to wait while the list was read
+      before = parks(key);
+      await commits.closed();
+      if ((await this.#waiting(key)).length > 0) return false;
+    } while (parks(key) !== before); // one may have been sent to wait while the list was read
     commits.close(undefined, [{ what: 'free', key }]);
     onFree(key);
-    await commits.settled();
+    await commits.closed();
     setImmediate(() => onFreed(key)); // behind the replies of what was asked before that commit
+    return true;
   }
 
   async #commit(steps: Parameters<ReactionCommits['close']>[1]): Promise<void> {
     this.#options.commits.close(undefined, steps);
-    await this.#options.commits.settled();
+    await this.#options.commits.closed();
   }
 
   #key(what: 'retrying' | 'blocked' | 'letters'): string {

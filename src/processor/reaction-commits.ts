@@ -68,6 +68,9 @@ export class ReactionCommits {
   #first = 0;
   #through: { readonly place: number; readonly mark: string } | undefined;
   #closings: Closing[] = [];
+  /** How many closings were noted, and committed. */
+  #noted = 0;
+  #committed = 0;
   #running: Promise<void> | undefined;
   #isBroken = false;
 
@@ -104,6 +107,7 @@ export class ReactionCommits {
   /** Notes that nothing of an event is left to do, and what came of it. */
   close(slot: Slot | undefined, steps: readonly ReactionStep[], leftovers?: Leftovers): void {
     this.#closings.push({ slot, steps, leftovers });
+    this.#noted += 1;
     this.flush();
   }
 
@@ -116,7 +120,14 @@ export class ReactionCommits {
     });
   }
 
-  /** Resolves when everything that was noted so far is committed. Throws where that failed. */
+  /** Resolves when every closing that was noted so far is committed, whatever is noted meanwhile. Throws where that failed. */
+  async closed(): Promise<void> {
+    const noted = this.#noted;
+    while (this.#running && this.#committed < noted) await this.#running;
+    if (this.#isBroken) throw new LeaseLost();
+  }
+
+  /** Resolves when nothing is left to commit: while more comes, it does not. Throws where that failed. */
   async settled(): Promise<void> {
     while (this.#running) await this.#running;
     if (this.#isBroken) throw new LeaseLost();
@@ -144,6 +155,7 @@ export class ReactionCommits {
     for (const { slot } of closings) if (slot) slot.isDone = true;
     try {
       await this.#commit(closings.flatMap(({ steps }) => steps));
+      this.#committed += closings.length;
       for (const { leftovers } of closings)
         if (leftovers && (leftovers.appended.size > 0 || leftovers.ended)) dropping.push(this.#options.drop(leftovers));
       await Promise.all(dropping);

@@ -5,6 +5,7 @@ import type { Executor } from '../execute.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Marked } from '../log/mark.ts';
 import type { Connection } from '../redis/connection.ts';
+import { packEntryId } from '../position.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import type { Checkpoint } from './lease.ts';
 import { encodeLetter, letterOf, waitingEntry } from './letter.ts';
@@ -39,14 +40,13 @@ interface Tenure {
   readonly commits: ReactionCommits;
   readonly retries: LetterRetries;
   readonly finished: ReadonlySet<number>;
-  /** Keys that were found blocked by a letter, or became so here. */
-  readonly blocked: Set<string>;
+  /** Keys that were found blocked by a letter, or became so here; how many events were sent to wait here. */
+  readonly blocked: Map<string, number>;
   /** Keys that are free since a moment ago: what is read of them may be older. */
   readonly changed: Set<string>;
   standing: Marked;
   mayBeBlocked: boolean;
   waiting: number;
-  parks: number;
 }
 
 export class ReactorTask implements Task {
@@ -198,11 +198,18 @@ export class ReactorTask implements Task {
         tenure.waiting -= 1;
       },
       onBroken,
-      parks: () => tenure.parks,
+      parks: (each) => tenure.blocked.get(each) ?? 0,
+      onDiscarded: () => void this.#sweep().catch(() => undefined), // what stays is swept by the next owner
     });
     const { place, mark } = begun;
-    const tenure: Tenure = { pool, commits, retries, ...found, blocked: new Set(), changed: new Set(), standing: { place, mark }, parks: 0 };
+    const tenure: Tenure = { pool, commits, retries, ...found, blocked: new Map(), changed: new Set(), standing: { place, mark } };
     return tenure;
+  }
+
+  /** Removes what was kept for letters that were discarded. Only what is committed is done with. */
+  async #sweep(): Promise<void> {
+    const position = await this.#connection.port.send(this.checkpointKey, ['HGET', this.checkpointKey, 'position']);
+    if (typeof position === 'string' && position !== '') await this.#handler.sweep(packEntryId(position));
   }
 
   #isFull({ pool, commits }: Tenure): boolean {
@@ -228,7 +235,8 @@ export class ReactorTask implements Task {
     const asked = [...keys].filter((key) => !tenure.blocked.has(key));
     if (asked.length === 0) return;
     const places = (await port.send(blockedKey, ['HMGET', blockedKey, ...asked])) as (string | null)[];
-    for (const [index, key] of asked.entries()) if (places[index] !== null && !tenure.changed.has(key)) tenure.blocked.add(key);
+    for (const [index, key] of asked.entries())
+      if (places[index] !== null && !tenure.changed.has(key) && !tenure.blocked.has(key)) tenure.blocked.set(key, 0);
   }
 
   #admit(tenure: Tenure, logEvent: LogEvent, key: string | undefined): void {
@@ -243,14 +251,14 @@ export class ReactorTask implements Task {
     if (outcome.kind === 'behind') this.#park(tenure, slot, logEvent, key);
     else if (outcome.kind === 'done') tenure.commits.close(slot, [], outcome.leftovers);
     else {
-      tenure.blocked.add(key);
+      tenure.blocked.set(key, 0);
       this.#options.onDeadLetter(this, logEvent.event, outcome.error);
       tenure.commits.close(slot, [{ what: 'dead', key, place: logEvent.place, letter: encodeLetter(letterOf(logEvent.category, key, outcome)) }]);
     }
   }
 
   #park(tenure: Tenure, slot: Slot, logEvent: LogEvent, key: string): void {
-    tenure.parks += 1;
+    tenure.blocked.set(key, (tenure.blocked.get(key) ?? 0) + 1);
     tenure.waiting += 1;
     if (tenure.waiting > reactorLimits.eventsWaiting) return this.#break(tooManyWaiting(this.name, logEvent));
     tenure.commits.close(slot, [{ what: 'park', key, entry: waitingEntry(logEvent) }]);

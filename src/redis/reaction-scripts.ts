@@ -13,7 +13,8 @@ const scripts = {
 /** What became of one event, or of a key, for the commit of a reactor. */
 export type ReactionStep =
   | { readonly what: 'finished'; readonly place: number }
-  | { readonly what: 'dead' | 'again'; readonly key: string; readonly place: number; readonly letter: string }
+  | { readonly what: 'dead'; readonly key: string; readonly place: number; readonly letter: string }
+  | { readonly what: 'again'; readonly key: string; readonly place: number; readonly letter: string; readonly asked: string }
   | { readonly what: 'park'; readonly key: string; readonly entry: string }
   | { readonly what: 'shift'; readonly key: string }
   | { readonly what: 'close'; readonly key: string; readonly place: number }
@@ -72,8 +73,9 @@ function reactionArgs(step: ReactionStep, listOf: (key: string) => string): read
     case 'finished':
       return [String(step.place)];
     case 'dead':
-    case 'again':
       return [step.key, String(step.place), step.letter];
+    case 'again':
+      return [step.key, String(step.place), step.letter, step.asked];
     case 'park':
       return [listOf(step.key), step.key, step.entry];
     case 'shift':

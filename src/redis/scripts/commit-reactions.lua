@@ -6,7 +6,8 @@
 --       6 events seen ('' leaves that)   7 mark of the event there   8 length of the lease in ms   9 the channel to tell   then, one after the other:
 --       'finished' <place>                          finished while an earlier one is not
 --       'dead' <key or ''> <place> <letter>         given up: a letter is opened; with a key, the key's later events wait behind it
---       'again' <key or ''> <place> <letter>        a letter's event failed again; it stays open unless it was discarded meanwhile
+--       'again' <key or ''> <place> <letter> <asked>   a letter's event failed again; it stays open unless it was discarded meanwhile,
+--                                                   and is tried again where that was asked for after `asked`
 --       'park' <list> <key> <entry>                 waits behind a letter
 --       'shift' <list>                              the first of a list was finished, or became a letter
 --       'close' <key or ''> <place>                 a letter's event was handled; what waits behind it may go on
@@ -36,10 +37,11 @@ function steps.dead()
   redis.call('ZREM', KEYS[6], key)
 end
 function steps.again()
-  local key, place, letter = take(3)
-  redis.call('ZREM', KEYS[6], key == '' and place or key)
+  local key, place, letter, asked = take(4)
+  local member = key == '' and place or key
+  if redis.call('ZSCORE', KEYS[6], member) == asked then redis.call('ZREM', KEYS[6], member) end
   if redis.call('ZSCORE', KEYS[3], place) then return redis.call('HSET', KEYS[4], place, letter) end
-  if key ~= '' then redis.call('ZADD', KEYS[6], place, key) end -- discarded meanwhile: what waits behind it goes on
+  if key ~= '' then redis.call('ZADD', KEYS[6], 'NX', place, key) end -- discarded meanwhile: what waits behind it goes on
 end
 function steps.park()
   local list, key, entry = take(3)
