@@ -53,8 +53,8 @@ let store: EventStore;
 let raw: RawClient;
 
 beforeAll(async () => {
-  raw = await connectRaw();
-  store = await openStore({ namespace });
+  raw = await connectRaw(testUrl());
+  store = await openStore({ url: testUrl(), namespace });
   await store.append(notes.stream('1'), note(1));
 });
 afterAll(async () => {
@@ -139,7 +139,12 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     },
     /^Could not read the log: .*WRONGTYPE.* look at it with TYPE\./,
   ],
-  ['store-mismatch', StoreMismatchError, () => openStore({ namespace, partitions: 2 }), /Expected 2 partitions, found a store with 1/],
+  [
+    'store-mismatch',
+    StoreMismatchError,
+    () => openStore({ url: testUrl(), namespace, partitions: 2 }),
+    /Expected 2 partitions, found a store with 1/,
+  ],
   [
     'store-closed',
     StoreClosedError,
@@ -185,7 +190,7 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     'corrupt-schedule',
     CorruptScheduleError,
     async () => {
-      await using own = await openStore({ namespace: `${namespace}-schedule` });
+      await using own = await openStore({ url: testUrl(), namespace: `${namespace}-schedule` });
       const { id } = await own.schedule(notes.stream('1'), note(1), { deliverAt: 0 });
       await raw.send('HSET', `{${namespace}-schedule:0}:scheduled`, id, 'broken');
       for await (const each of own.readScheduled()) expect.unreachable(each.id);
@@ -196,7 +201,7 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     'delivery-failed',
     DeliveryFailedError,
     async () => {
-      await using own = await openStore({ namespace: `${namespace}-delivery` });
+      await using own = await openStore({ url: testUrl(), namespace: `${namespace}-delivery` });
       await own.schedule(notes.stream('1'), note(1), { deliverAt: 0 });
       await raw.send('SET', `{${namespace}-delivery:0}:stream:notes:1`, 'no list');
       await new StreamProcessor(own).runUntilCaughtUp();
