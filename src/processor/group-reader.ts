@@ -1,5 +1,6 @@
 // Reads what is new for a consumer of a reactor's groups: a blocking read on a connection of its own, which is replaced when it goes silent.
 import { setTimeout as delay } from 'node:timers/promises';
+import { ConnectionFailedError } from '../errors.ts';
 import type { GroupKeys } from '../redis/group-scripts.ts';
 import type { RedisPort } from '../redis/port.ts';
 import { isPassing } from '../redis/public-error.ts';
@@ -47,7 +48,10 @@ export class GroupReader {
   }
 
   async #opened(): Promise<RedisPort> {
-    const port = await this.#open(this.#keys.logs[0] ?? '');
+    const port = await this.#open(this.#keys.logs[0] ?? '').catch((error: unknown) => {
+      // The server cannot be reached for now, as when a connection breaks.
+      throw error instanceof ConnectionFailedError ? new Silence() : error;
+    });
     if (!this.#isClosed) return port;
     // Closed while the connection was made: nobody else knows of it.
     await port.close();
