@@ -21,7 +21,7 @@ const bugs = { type: 'Registered', data: { name: 'Bugs', surname: 'Bunny' } } as
 let store: EventStore;
 
 beforeEach(async () => {
-  store = await openStore();
+  store = await openStore({ partitions: 1 });
 });
 
 afterEach(async () => {

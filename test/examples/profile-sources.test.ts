@@ -1,6 +1,6 @@
 // What others write with XADD into the article's three Redis Streams shows up in the profile service.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { connectRaw, type RawClient } from '../support/clients.ts';
+import { connectRaw, type RawClient, testUrl } from '../support/clients.ts';
 import { startTestService, type TestService } from './client.ts';
 
 let service: TestService;
@@ -8,7 +8,7 @@ let redis: RawClient;
 
 beforeEach(async () => {
   service = await startTestService();
-  redis = await connectRaw();
+  redis = await connectRaw(testUrl());
 });
 
 afterEach(async () => {

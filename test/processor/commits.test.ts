@@ -1,6 +1,7 @@
 // Commits are bounded, for Redis does nothing else while it stores one.
 import { projection, projectionLimits, SnapshotStore } from 'millrace';
 import { describe, expect, test } from 'vitest';
+import { testUrl } from '../support/clients.ts';
 import { project } from '../support/processors.ts';
 import { note, notes, openStoreOver, ownClient, someNotes } from '../support/store.ts';
 
@@ -16,7 +17,7 @@ describe('a commit', () => {
     ['of documents that are new', 1],
     ['of documents that are there already', 2],
   ])('is cut at about a MiB of changed documents: %s', async (_, rounds) => {
-    await using own = await ownClient();
+    await using own = await ownClient(testUrl());
     await using store = await openStoreOver(own);
     const large = projection({
       name: 'large',
@@ -39,7 +40,7 @@ describe('a commit', () => {
   });
 
   test('holds each changed document once, however many events changed it', async () => {
-    await using own = await ownClient();
+    await using own = await ownClient(testUrl());
     await using store = await openStoreOver(own);
     await store.append(notes.stream('1'), someNotes(1_000));
     const large = projection({
@@ -54,7 +55,7 @@ describe('a commit', () => {
   });
 
   test('is none where nothing came', async () => {
-    await using own = await ownClient();
+    await using own = await ownClient(testUrl());
     await using store = await openStoreOver(own);
     await project(store, projection({ name: 'idle', categories: [notes], initialState: () => 0, evolve: (n) => n }));
     expect(commitSizes(own.sent)).toEqual([]);

@@ -12,7 +12,7 @@ const LEASE_MS = 300;
 function openNamed(options: StoreOptions = {}) {
   const namespace = uniqueNamespace();
   const key = (rest: string): string => `{${namespace}:0}:${rest}`;
-  return { namespace, key, open: () => openStore({ namespace, ...options }) };
+  return { namespace, key, open: () => openStore({ namespace, partitions: 1, ...options }) };
 }
 
 async function untilFailed(running: Running): Promise<void> {
