@@ -1,7 +1,7 @@
 // The consumer groups of a reactor that keeps no order, in one partition: makes them, finds where they stand, and says who may write.
 import { LogLostError } from '../errors.ts';
-import { checkMark } from '../log/mark.ts';
-import { readHead } from '../log/page.ts';
+import { checkMark, type Marked, markOf } from '../log/mark.ts';
+import { readBackward, readHead } from '../log/page.ts';
 import { entryIdOf, packEntryId, positionOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { fenceWorker, type GroupKeys, type GroupState, openGroup, readGroup } from '../redis/group-scripts.ts';
@@ -20,6 +20,15 @@ export function readsOf({ categories }: Grouped): string {
 /** `halted`: somebody paused it; `changed`: its checkpoint was made with something else, as whoever asks for the lease is told. */
 export type Openness = 'open' | 'halted' | 'changed';
 
+export function groupKeysOf({ keys }: Connection, { name, version, categories }: Grouped, partition: number): GroupKeys {
+  return {
+    group: groupName(name, version),
+    logs: categories.map((category) => keys.log(partition, category)),
+    checkpointKey: keys.checkpoint(partition, name, version),
+    reactionsKey: keys.reactions(partition, name, version, partition),
+  };
+}
+
 export class ConsumerGroup {
   readonly connection: Connection;
   readonly reactor: Reactor;
@@ -28,17 +37,10 @@ export class ConsumerGroup {
   #wasOpen = false;
 
   constructor(connection: Connection, reactor: Reactor, partition: number) {
-    const { keys } = connection;
-    const { name, version } = reactor;
     this.connection = connection;
     this.reactor = reactor;
     this.partition = partition;
-    this.keys = {
-      group: groupName(name, version),
-      logs: reactor.categories.map((category) => keys.log(partition, category)),
-      checkpointKey: keys.checkpoint(partition, name, version),
-      reactionsKey: keys.reactions(partition, name, version, partition),
-    };
+    this.keys = groupKeysOf(connection, reactor, partition);
   }
 
   /**
@@ -106,11 +108,20 @@ function afterOf(place: number): string {
 }
 
 /** The place of the first event that is not done: undefined where there is none, NaN where a group is missing. */
-export async function firstOpen({ port, keys }: Connection, { name, version, categories }: Grouped, partition: number): Promise<number | undefined> {
-  const logs = categories.map((category) => keys.log(partition, category));
-  const first = await readGroup(port, { group: groupName(name, version), logs });
+async function firstOpen(connection: Connection, grouped: Grouped, partition: number): Promise<number | undefined> {
+  const first = await readGroup(connection.port, groupKeysOf(connection, grouped, partition));
   if (first === undefined) return Number.NaN;
   return first === '' ? undefined : packEntryId(first);
+}
+
+/** Up to where all events are done: the last event before the first that is not; undefined where there is none, or a group is missing. */
+export async function groupStandsAt(connection: Connection, grouped: Grouped, partition: number): Promise<Marked | undefined> {
+  const head = await readHead(connection, partition); // first: what comes later may be open
+  const first = await firstOpen(connection, grouped, partition);
+  if (Number.isNaN(first)) return undefined;
+  const { events } = await readBackward(connection, partition, grouped.categories, { before: first ?? head + 1, count: 1 });
+  const [last] = events;
+  return last && { place: last.place, mark: markOf(last.event) };
 }
 
 /** Whether every event up to `head` is done, whoever did it. Throws LogLostError for a place beyond the end of the log. */

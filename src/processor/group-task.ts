@@ -1,13 +1,11 @@
 // Looks after a reactor that keeps no order, in one partition: whoever holds the lease retries its letters, moves its checkpoint and clears up.
 import { CorruptEntryError } from '../errors.ts';
 import type { Executor } from '../execute.ts';
-import { type Marked, markOf } from '../log/mark.ts';
-import { readBackward, readHead } from '../log/page.ts';
 import type { Connection } from '../redis/connection.ts';
 import { removeConsumers } from '../redis/group-scripts.ts';
 import { workerField } from '../redis/keys.ts';
 import { PortError } from '../redis/port.ts';
-import { ConsumerGroup, firstOpen, readsOf } from './consumer-group.ts';
+import { ConsumerGroup, groupStandsAt, readsOf } from './consumer-group.ts';
 import { HandlerPool } from './handler-pool.ts';
 import type { Checkpoint } from './lease.ts';
 import { LetterRetries } from './letter-retries.ts';
@@ -170,20 +168,10 @@ export class GroupTask implements Task {
 
   /** Up to the last event before which all are done: from there the groups could be made again. */
   async #advance(tenure: Tenure): Promise<void> {
-    const reached = await this.#reached();
+    const reached = await groupStandsAt(this.#connection, this.reactor, this.partition);
     if (!reached || reached.place <= tenure.place) return;
     tenure.place = reached.place;
     tenure.commits.readTo(reached.place, reached.mark);
-  }
-
-  async #reached(): Promise<Marked | undefined> {
-    const { partition, reactor } = this;
-    const head = await readHead(this.#connection, partition); // first: what comes later may be open
-    const first = await firstOpen(this.#connection, reactor, partition);
-    if (Number.isNaN(first)) return undefined;
-    const { events } = await readBackward(this.#connection, partition, reactor.categories, { before: first ?? head + 1, count: 1 });
-    const [last] = events;
-    return last && { place: last.place, mark: markOf(last.event) };
   }
 
   async #clear(tenure: Tenure): Promise<void> {

@@ -91,7 +91,8 @@ export async function readCounts({ port, keys }: Connection, { name, version, ca
   };
 }
 
-async function ageOfNext(connection: Connection, { categories }: Followed, partition: number, place: number): Promise<number> {
+/** How long ago the first event behind the place was recorded, in milliseconds; 0 where there is none. */
+export async function ageOfNext(connection: Connection, { categories }: Followed, partition: number, place: number): Promise<number> {
   const next = await timeOfNext(connection, { partition, categories, after: place });
   return next === undefined ? 0 : Math.max(0, Date.now() - next);
 }

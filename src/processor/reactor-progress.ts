@@ -1,7 +1,8 @@
 // How far a reactor is in one partition, whoever runs it, and what it gave up.
-import type { Position } from '../position.ts';
+import { type Position, positionOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
-import { type LocalState, projectionProgress } from './progress.ts';
+import { groupStandsAt } from './consumer-group.ts';
+import { ageOfNext, type LocalState, projectionProgress } from './progress.ts';
 import type { Reactor } from './reactor.ts';
 
 /** How far a reactor is in one partition. */
@@ -9,11 +10,11 @@ export interface ReactorProgress {
   readonly reactor: string;
   readonly version: number;
   readonly partition: number;
-  /** Every event up to here is done with, has become a dead letter, or waits behind one; undefined at the beginning. */
+  /** Every event up to here is done with, has become a dead letter, or waits behind one; undefined where that is none. */
   readonly position: Position | undefined;
-  /** Events of its categories up to there. */
+  /** Events of its categories up to there; with order 'none' all that are done, wherever they stand. */
   readonly eventsDone: number;
-  /** Events of its categories behind it, some of which may be done. */
+  /** Events of its categories behind it, some of which may be done; with order 'none' all that are not. */
   readonly lagEvents: number;
   /** How long ago the first of them was recorded, in milliseconds; 0 when there is none. By this machine's clock. */
   readonly lagMs: number;
@@ -21,7 +22,7 @@ export interface ReactorProgress {
   readonly deadLetters: number;
   /** Events that wait behind them. */
   readonly eventsWaiting: number;
-  /** Whether this processor holds the lease. */
+  /** Whether this processor holds the lease; with order 'none' whether it takes events. */
   readonly isRunHere: boolean;
   /** Why it stands still here, if it does. */
   readonly error: unknown;
@@ -36,5 +37,26 @@ export async function reactorProgress(connection: Connection, reactor: Reactor, 
     port.send(deadKey, ['ZCARD', deadKey]),
     port.send(checkpointKey, ['HGET', checkpointKey, 'parked']),
   ]);
-  return { ...progress, reactor: projection, eventsDone: eventsFolded, deadLetters: Number(deadLetters), eventsWaiting: Number(eventsWaiting ?? 0) };
+  const where = reactor.order === 'none' ? await groupProgress(connection, reactor, partition, progress.lagEvents) : {};
+  return {
+    ...progress,
+    ...where,
+    reactor: projection,
+    eventsDone: eventsFolded,
+    deadLetters: Number(deadLetters),
+    eventsWaiting: Number(eventsWaiting ?? 0),
+  };
+}
+
+/** The checkpoint follows the groups once a second: they themselves know better. */
+async function groupProgress(
+  connection: Connection,
+  reactor: Reactor,
+  partition: number,
+  lagEvents: number,
+): Promise<Partial<Pick<ReactorProgress, 'position' | 'lagMs'>>> {
+  const reached = await groupStandsAt(connection, reactor, partition);
+  if (!reached) return {};
+  const lagMs = lagEvents === 0 ? 0 : await ageOfNext(connection, reactor, partition, reached.place);
+  return { position: positionOf(partition, reached.place), lagMs };
 }

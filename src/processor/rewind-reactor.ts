@@ -1,6 +1,8 @@
 // Sets a reactor back, or forward, to a place of the log: what stands behind it is forgotten and handled again as it comes.
 import type { Connection } from '../redis/connection.ts';
+import { forgetLetters, resetGroup, takeGroup } from '../redis/group-scripts.ts';
 import { beginRewind, finishRewind, rewindKey } from '../redis/reaction-scripts.ts';
+import { groupKeysOf } from './consumer-group.ts';
 import { checkpointText } from './lease.ts';
 import type { Reactor, StartFrom } from './reactor.ts';
 import { type Start, startOf } from './start-from.ts';
@@ -15,14 +17,17 @@ export type Rewindable = Pick<Reactor, 'name' | 'version' | 'categories' | 'orde
 export async function rewindReactor(connection: Connection, reactor: Rewindable, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
   const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
   const starts = await Promise.all(partitions.map((partition) => startOf(connection, { ...reactor, startFrom: to }, partition)));
-  for (const [partition, start] of starts.entries()) await rewindPartition(connection, reactor, { partition, start, signal });
+  const rewindOne = reactor.order === 'none' ? rewindGroup : rewindPartition;
+  for (const [partition, start] of starts.entries()) await rewindOne(connection, reactor, { partition, start, signal });
 }
 
-async function rewindPartition(
-  connection: Connection,
-  reactor: Rewindable,
-  { partition, start, signal }: { readonly partition: number; readonly start: Start; readonly signal: AbortSignal | undefined },
-): Promise<void> {
+interface Rewind {
+  readonly partition: number;
+  readonly start: Start;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function rewindPartition(connection: Connection, reactor: Rewindable, { partition, start, signal }: Rewind): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const position = checkpointText(start.place);
@@ -42,6 +47,25 @@ async function rewindPartition(
     while (await rewindKey(port, blocked, { position, place: start.place, key }));
   }
   await finishRewind(port, { checkpointKey, finishedKey: keys.finished(partition, name, version) }, { position, seen: start.seen });
+}
+
+/** What workers have in hand from before may still be handled to its end, but what they acknowledge does not count. */
+async function rewindGroup(connection: Connection, reactor: Rewindable, { partition, start, signal }: Rewind): Promise<void> {
+  const { keys, port } = connection;
+  const { name, version } = reactor;
+  const position = checkpointText(start.place);
+  const groupKeys = groupKeysOf(connection, reactor, partition);
+  const { checkpointKey } = groupKeys;
+  await beginRewind(port, checkpointKey, position);
+  await takeGroup(port, groupKeys, position);
+  const letters = {
+    checkpointKey,
+    deadKey: keys.dead(partition, name, version),
+    lettersKey: keys.letters(partition, name, version),
+    retryingKey: keys.retrying(partition, name, version),
+  };
+  while (await forgetLetters(port, letters, { position, place: start.place })) signal?.throwIfAborted();
+  await resetGroup(port, groupKeys, { position, seen: start.seen });
 }
 
 async function* fieldsOf({ port }: Connection, hashKey: string): AsyncGenerator<string, void, undefined> {

@@ -1,4 +1,5 @@
 // A typed function for each script of the consumer groups of reactors that keep no order: what goes in, what comes out.
+import { workerField } from './keys.ts';
 import type { RedisPort } from './port.ts';
 import { load, type RawEntry, run } from './scripts.ts';
 
@@ -11,6 +12,9 @@ const scripts = {
   leaveGroup: load('leave-group'),
   readGroup: load('read-group'),
   removeConsumers: load('remove-consumers'),
+  forgetLetters: load('forget-letters'),
+  takeGroup: load('take-group'),
+  resetGroup: load('reset-group'),
 } as const;
 
 /** The consumer groups of a reactor in one partition: one of the same name on each log. */
@@ -159,4 +163,28 @@ export async function readGroup(port: RedisPort, { group, logs }: Pick<GroupKeys
 /** Removes consumers that have nothing pending and were not heard of for so long; those that are gone. */
 export async function removeConsumers(port: RedisPort, { group, logs }: GroupKeys, idleMs: number): Promise<readonly string[]> {
   return await run<string[]>(port, scripts.removeConsumers, logs, [group, String(idleMs)]);
+}
+
+/** Forgets letters behind a place of a reactor that is being rewound; whether more are to be forgotten. */
+export async function forgetLetters(
+  port: RedisPort,
+  keys: { readonly checkpointKey: string; readonly deadKey: string; readonly lettersKey: string; readonly retryingKey: string },
+  { position, place }: { readonly position: string; readonly place: number },
+): Promise<boolean> {
+  const { checkpointKey, deadKey, lettersKey, retryingKey } = keys;
+  return (await run(port, scripts.forgetLetters, [checkpointKey, deadKey, lettersKey, retryingKey], [position, String(place)])) === 1;
+}
+
+/** Takes the groups of a reactor that is being rewound away from its workers. */
+export async function takeGroup(port: RedisPort, { group, logs, checkpointKey, reactionsKey }: GroupKeys, position: string): Promise<void> {
+  await run(port, scripts.takeGroup, [checkpointKey, reactionsKey, ...logs], [group, workerField(''), position]);
+}
+
+/** Makes the groups of a reactor that is being rewound anew, behind that position; whether it was this call that did so. */
+export async function resetGroup(
+  port: RedisPort,
+  { group, logs, checkpointKey }: GroupKeys,
+  { position, seen }: { readonly position: string; readonly seen: number },
+): Promise<boolean> {
+  return (await run(port, scripts.resetGroup, [checkpointKey, ...logs], [group, position, String(seen)])) === 1;
 }

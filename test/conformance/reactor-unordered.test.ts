@@ -1,8 +1,8 @@
 // Reactors that keep no order: any worker takes any event, each is handled at least once, and what a handler appends happens once.
-import { type ReactionContext, type Reactor, reactor, type StoreOptions, StreamProcessor } from 'millrace';
+import { ProcessorControl, type ReactionContext, type Reactor, reactor, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
-import { until } from '../support/processors.ts';
+import { run, until } from '../support/processors.ts';
 import { errorOf, marks, note, notes, openStore, someNotes } from '../support/store.ts';
 
 const quick = { attempts: 2, minDelayMs: 1, maxDelayMs: 2 };
@@ -140,3 +140,240 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
     });
   },
 );
+
+/** A store with one partition, its keys in sight. */
+async function openInSight() {
+  const namespace = uniqueNamespace();
+  const store = await openStore({ namespace, partitions: 1, timeoutMs: 1_000 });
+  const raw = await connectRaw();
+  const key = (rest: string): string => `{${namespace}:0}:${rest}`;
+  const end = async (): Promise<void> => (await store.close(), await raw.close());
+  return { store, raw, key, [Symbol.asyncDispose]: end };
+}
+
+/** How many events the workers of `each` have in hand. */
+async function pendingOf({ raw, key }: Pick<Awaited<ReturnType<typeof openInSight>>, 'raw' | 'key'>): Promise<number> {
+  const reply = await raw.send('XPENDING', key('log:notes'), 'millrace:each@1').catch(() => [0]); // there may be no group yet
+  return Number((reply as [number])[0]);
+}
+
+describe('a dead letter of a reactor that keeps no order', () => {
+  it('is tried again when somebody asks for it, appends no second time, and takes a higher fencing token', async () => {
+    await using sight = await openInSight();
+    const { store, raw, key } = sight;
+    const epochs: number[] = [];
+    const isBroken = { now: true };
+    const picky = reactor({
+      name: 'picky',
+      categories: [notes],
+      order: 'none',
+      retry: quick,
+      handle: async (event, context) => {
+        epochs.push(context.epoch);
+        await context.append(marks.stream('all'), note(event.data.n));
+        if (isBroken.now) throw new Error('not yet');
+      },
+    });
+    await store.append(notes.stream('a'), note(1));
+    await react(store, picky);
+    const [place = ''] = (await raw.send('ZRANGE', key('dead:picky@1'), '0', '-1')) as string[];
+    expect(place).not.toBe('');
+    isBroken.now = false;
+    await raw.send('ZADD', key('retrying:picky@1'), place, place);
+    await using running = run(store, { reactors: [picky] });
+    await until('the letter is closed', async () => (await raw.send('ZCARD', key('dead:picky@1'))) === 0);
+    expect(running.failed).toEqual([]);
+    expect(epochs.length).toBe(3);
+    expect(epochs[2]).toBeGreaterThan(epochs[0] ?? 0);
+    const copies = [];
+    for await (const { data } of store.readStream(marks.stream('all'))) copies.push(data.n);
+    expect(copies).toEqual([1]);
+    await until(
+      'what was kept for it is removed',
+      async () => !((await raw.send('HKEYS', key('reactions:picky@1:0'))) as string[]).some((field) => field.startsWith(place)),
+    );
+  });
+});
+
+describe('several workers of a reactor that keeps no order', () => {
+  it('share the work, and each event is handled once', async () => {
+    await using store = await openStore();
+    const handled: string[] = [];
+    const workers = ['x', 'y', 'z'].map((worker) =>
+      reactor({
+        name: 'shared',
+        categories: [notes],
+        order: 'none',
+        concurrency: 4,
+        handle: async ({ data }) => {
+          await new Promise((resolve) => setTimeout(resolve, 2));
+          handled.push(`${worker} ${data.n}`);
+        },
+      }),
+    );
+    await using first = run(store, { reactors: [workers[0] as Reactor] });
+    await using second = run(store, { reactors: [workers[1] as Reactor] });
+    await using third = run(store, { reactors: [workers[2] as Reactor] });
+    await until('all take events', async () => {
+      const all = await Promise.all([first, second, third].map(({ processor }) => processor.progress()));
+      return all.every(({ reactors }) => reactors.every(({ isRunHere }) => isRunHere));
+    });
+    for (let n = 1; n <= 300; n += 1) await store.append(notes.stream(`s${n}`), note(n));
+    await first.processor.runUntilCaughtUp();
+    expect(sorted(handled.map((each) => Number(each.slice(2))))).toEqual(upTo(300));
+    for (const worker of ['x', 'y', 'z']) expect(handled.filter((each) => each.startsWith(worker)).length).toBeGreaterThan(30);
+    for (const { failed } of [first, second, third]) expect(failed).toEqual([]);
+  });
+
+  it('keep what takes longer than the claim time', async () => {
+    await using store = await openStore({ partitions: 1 });
+    let calls = 0;
+    const slow = reactor({
+      name: 'slow',
+      categories: [notes],
+      order: 'none',
+      handle: async () => {
+        calls += 1;
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+      },
+    });
+    await store.append(notes.stream('a'), note(1));
+    await using first = run(store, { reactors: [slow], leaseMs: 400 });
+    await using second = run(store, { reactors: [slow], leaseMs: 400 });
+    await first.processor.runUntilCaughtUp();
+    expect(calls).toBe(1);
+    for (const { failed } of [first, second]) expect(failed).toEqual([]);
+  });
+
+  it('leave what they did not finish to the others at once, and nothing of themselves', async () => {
+    await using sight = await openInSight();
+    const { store, raw, key } = sight;
+    const handled: number[] = [];
+    const never = reactor({ name: 'each', categories: [notes], order: 'none', handle: () => new Promise(() => undefined) });
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    await store.append(notes.stream('a'), someNotes(10));
+    const stuck = run(store, { reactors: [never], leaseMs: 60_000 });
+    const pending = (): Promise<number> => pendingOf(sight);
+    await until('it has all of them in hand', async () => (await pending()) === 10);
+    await stuck.processor.stop();
+    await using next = run(store, { reactors: [each], leaseMs: 60_000 });
+    await next.processor.runUntilCaughtUp();
+    expect(sorted(handled)).toEqual(upTo(10));
+    await next.processor.stop();
+    expect(await pending()).toBe(0);
+    const consumers = (await raw.send('XINFO', 'CONSUMERS', key('log:notes'), 'millrace:each@1')) as unknown[];
+    expect(consumers.length).toBe(1); // that of the stuck one, which the next housekeeper removes
+  });
+
+  it('stop while the reactor is paused, and go on when it is resumed', async () => {
+    await using store = await openStore();
+    const handled: number[] = [];
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    await using running = run(store, { reactors: [each], leaseMs: 400 });
+    await store.append(notes.stream('a'), note(1));
+    await until('it runs', () => handled.length === 1);
+    const control = new ProcessorControl(store);
+    await control.pause(each);
+    await until('nobody takes events', async () => (await running.processor.progress()).reactors.every(({ isRunHere }) => !isRunHere));
+    await store.append(notes.stream('a'), note(2));
+    await expect(running.processor.runUntilCaughtUp()).rejects.toMatchObject({ code: 'paused' });
+    expect(handled).toEqual([1]);
+    await control.resume(each);
+    await until('it goes on', () => handled.length === 2);
+  });
+});
+
+describe('a reactor that keeps no order', () => {
+  it('is set to another place: what stands behind it is handled again, and its letters are forgotten', async () => {
+    await using store = await openStore({ partitions: 4 });
+    const handled: number[] = [];
+    const isBroken = { now: true };
+    const picky = reactor({
+      name: 'picky',
+      categories: [notes],
+      order: 'none',
+      retry: quick,
+      handle: async ({ data }) => {
+        if (data.n === 2 && isBroken.now) throw new Error('not yet');
+        handled.push(data.n);
+      },
+    });
+    await store.append(notes.stream('a'), someNotes(3));
+    await using processor = new StreamProcessor(store, { reactors: [picky] });
+    processor.start();
+    await processor.runUntilCaughtUp();
+    isBroken.now = false;
+    const control = new ProcessorControl(store);
+    await control.rewind(picky);
+    await processor.runUntilCaughtUp();
+    expect(sorted(handled)).toEqual([1, 1, 2, 3, 3]);
+    const { reactors } = await processor.progress();
+    expect(reactors.reduce((sum, { deadLetters }) => sum + deadLetters, 0)).toBe(0);
+    expect(reactors.reduce((sum, { eventsDone }) => sum + eventsDone, 0)).toBe(3);
+    await control.rewind(picky, { to: 'now' });
+    await store.append(notes.stream('a'), note(4));
+    await processor.runUntilCaughtUp();
+    expect(sorted(handled)).toEqual([1, 1, 2, 3, 3, 4]);
+  });
+
+  it('is refused with the checkpoint of one that keeps an order', async () => {
+    await using store = await openStore({ partitions: 1 });
+    await store.append(notes.stream('a'), note(1));
+    const handle = (): void => undefined;
+    await react(store, reactor({ name: 'each', categories: [notes], handle }));
+    const failure = await errorOf(react(store, reactor({ name: 'each', categories: [notes], order: 'none', handle })));
+    expect(failure).toMatchObject({ code: 'projection-changed' });
+  });
+
+  it('makes a group that somebody removed again where all before is done, and loses nothing', async () => {
+    await using sight = await openInSight();
+    const { store, raw, key } = sight;
+    const handled: number[] = [];
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    await using running = run(store, { reactors: [each], leaseMs: 400 });
+    await store.append(notes.stream('a'), someNotes(3));
+    await until(
+      'they are done, and that is noted',
+      async () => (await raw.send('HGET', key('checkpoint:each@1'), 'position')) !== null && handled.length === 3,
+    );
+    await raw.send('XGROUP', 'DESTROY', key('log:notes'), 'millrace:each@1');
+    await store.append(notes.stream('a'), note(4));
+    await until('the next one is handled', () => handled.includes(4));
+    expect(running.failed).toEqual([]);
+  });
+
+  it('stands still when the log is lost, and never makes its groups again by itself', async () => {
+    await using sight = await openInSight();
+    const { store, raw, key } = sight;
+    const handled: number[] = [];
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    await using running = run(store, { reactors: [each], leaseMs: 400 });
+    await store.append(notes.stream('a'), someNotes(3));
+    await until('they are done', () => handled.length === 3);
+    await raw.send('DEL', key('log:notes'));
+    await until('it is told', () => running.failed.length > 0);
+    expect(running.failed[0]).toMatchObject({ reactor: 'each', error: { code: 'log-lost' } });
+    await expect(running.processor.runUntilCaughtUp()).rejects.toMatchObject({ code: 'log-lost' });
+    expect(await raw.send('EXISTS', key('log:notes'))).toBe(0);
+  });
+
+  it('tells of events that were removed from the log while they were in hand, and goes on', async () => {
+    await using sight = await openInSight();
+    const { store, raw, key } = sight;
+    const handled: number[] = [];
+    const never = reactor({ name: 'each', categories: [notes], order: 'none', handle: () => new Promise(() => undefined) });
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    const { position } = await store.append(notes.stream('a'), note(1));
+    const stuck = run(store, { reactors: [never], leaseMs: 400 });
+    await until('it is in hand', async () => (await pendingOf(sight)) === 1);
+    await stuck.processor.stop();
+    await raw.send('XDEL', key('log:notes'), String(position));
+    await store.append(notes.stream('a'), note(2));
+    await using running = run(store, { reactors: [each], leaseMs: 400 });
+    await until('it is told', () => running.failed.length > 0);
+    expect(running.failed[0]).toMatchObject({ reactor: 'each', error: { code: 'log-lost' } });
+    await until('it went on', () => handled.length === 1);
+    await running.processor.runUntilCaughtUp();
+    expect(handled).toEqual([2]);
+  });
+});
