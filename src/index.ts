@@ -84,6 +84,9 @@ export {
 export { type Effect, type Effects, type ProcessManager, type ProcessManagerDefinition, processManager } from './processor/process-manager.ts';
 export type { ReactorProgress } from './processor/reactor-progress.ts';
 export { ProcessorControl, type RewindOptions } from './processor/processor-control.ts';
+export type { DeadLetters, LettersWhere, ListLettersOptions, ReactorName, RetryLetterOptions } from './processor/dead-letters.ts';
+export type { DeadLetter } from './processor/letter-pages.ts';
+export type { EditedEvent, LetterError } from './processor/letter.ts';
 export type { OverallProgress, PartitionProgress } from './processor/rebuild-progress.ts';
 export type { CompareOptions, ComparedDocument, DocumentDifference } from './processor/compare.ts';
 export type { ServeOptions } from './processor/flip.ts';

@@ -10,6 +10,7 @@ import type { Followed } from '../snapshot/reached.ts';
 import { readServingVersion } from '../snapshot/serving.ts';
 import { clearProjection, heldError } from './clearing.ts';
 import { Comparison, type CompareOptions, type DocumentDifference } from './compare.ts';
+import { DeadLetters, type ReactorName } from './dead-letters.ts';
 import { flipTo, type ServeOptions } from './flip.ts';
 import type { Reactor, StartFrom } from './reactor.ts';
 import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
@@ -88,6 +89,14 @@ export class ProcessorControl {
     assertStored(projection);
     if (to !== 'start') throw new InvalidInputError('option to', "'start': the documents of a projection hold all events before", to);
     await reading(`rewind ${projection.name}`, clearProjection(connectionOf(this.#store), projection, 'rewind', signal));
+  }
+
+  /**
+   * What a reactor gave up on: to list, retry, edit and discard. Takes the reactor, or its name and version where its code is not at hand.
+   * @throws InvalidInputError for a name or version that cannot be one.
+   */
+  deadLetters(reactor: ReactorName): DeadLetters {
+    return new DeadLetters(this.#store, reactor);
   }
 
   /**

@@ -8,6 +8,8 @@ const scripts = {
   beginRewind: load('begin-rewind'),
   rewindKey: load('rewind-key'),
   finishRewind: load('finish-rewind'),
+  retryLetters: load('retry-letters'),
+  discardLetters: load('discard-letters'),
 } as const;
 
 /** What became of one event, or of a key, for the commit of a reactor. */
@@ -129,4 +131,33 @@ export async function finishRewind(
   { position, seen }: { readonly position: string; readonly seen: number },
 ): Promise<boolean> {
   return (await run(port, scripts.finishRewind, [checkpointKey, finishedKey], [position, String(seen)])) === 1;
+}
+
+/** The keys that the open letters of a reactor in one partition are in. */
+export type LetterKeys = Pick<BlockedKeys, 'deadKey' | 'lettersKey' | 'blockedKey' | 'retryingKey'>;
+
+/** A letter by its place; its key is '' where nothing keeps an order. */
+export interface LetterAt {
+  readonly place: number;
+  readonly key: string;
+}
+
+/** Asks that letters be tried again, with what was made of their events; how many of them are open. */
+export async function retryLetters(
+  port: RedisPort,
+  { deadKey, lettersKey, blockedKey, retryingKey }: LetterKeys,
+  letters: readonly (LetterAt & { readonly edit?: string | undefined })[],
+): Promise<number> {
+  const args = letters.flatMap(({ place, key, edit = '' }) => [String(place), key, edit]);
+  return Number(await run(port, scripts.retryLetters, [deadKey, lettersKey, blockedKey, retryingKey], args));
+}
+
+/** Closes letters; how many of them were open. */
+export async function discardLetters(
+  port: RedisPort,
+  { deadKey, lettersKey, blockedKey, retryingKey }: LetterKeys,
+  letters: readonly LetterAt[],
+): Promise<number> {
+  const args = letters.flatMap(({ place, key }) => [String(place), key]);
+  return Number(await run(port, scripts.discardLetters, [deadKey, lettersKey, blockedKey, retryingKey], args));
 }
