@@ -254,7 +254,7 @@ describe('a version that is dropped', () => {
   });
 
   test('must not serve, nor be run by anybody', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await appendNumbers(store, '1', [1]);
     await project(store, sums());
     const control = new ProcessorControl(store);

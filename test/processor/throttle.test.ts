@@ -27,7 +27,7 @@ describe('a processor with a rate', () => {
   });
 
   test('keeps its leases while it waits, and stops at once', async () => {
-    await using store = await openStore();
+    await using store = await openStore({ partitions: 1 });
     await store.append(notes.stream('1'), someNotes(600));
     await using slow = run(store, { projections: [sums()], eventsPerSecond: 20, leaseMs: LEASE_MS });
     const isRun = async (): Promise<boolean> => (await slow.processor.progress()).projections[0]?.isRunHere === true;

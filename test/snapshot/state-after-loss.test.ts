@@ -16,7 +16,7 @@ const remembering = notes.decider({ ...summing, cachedStates: 10 });
 /** Five events, of which the state holds four; then the last ones are gone, and what was written of the state stays. */
 async function loseLast(count: number) {
   const namespace = uniqueNamespace();
-  const store = await openStore({ namespace });
+  const store = await openStore({ namespace, partitions: 1 });
   for (const n of [1, 2, 3, 4, 5]) await store.execute(summing, '1', [n]);
   await using raw = await connectRaw();
   const index = `{${namespace}:0}:stream:notes:1`;
@@ -48,8 +48,8 @@ describe('a command on a stream whose last events are gone', () => {
 
   test('is not appended to events that it was not decided on, though their number is the same', async () => {
     const namespace = uniqueNamespace();
-    await using store = await openStore({ namespace });
-    await using other = await openStore({ namespace });
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using other = await openStore({ namespace, partitions: 1 });
     for (const n of [1, 2, 3]) await store.execute(remembering, '1', [n]);
     await using raw = await connectRaw();
     await raw.send('RPOP', `{${namespace}:0}:stream:notes:1`);
