@@ -5,7 +5,7 @@ import { until } from '../support/processors.ts';
 import { collect, openStore } from '../support/store.ts';
 
 test('the code about scheduled events sets a deadline, lists it, gives it up, and delivers the other one', async () => {
-  await using store = await openStore();
+  await using store = await openStore({ partitions: 1 });
   await schedule.remind(store, new Date('2026-01-01'));
   const id = await schedule.place(store);
   expect(await schedule.list(store)).toEqual([

@@ -55,7 +55,7 @@ describe('a projection whose documents lie elsewhere than their events', () => {
 
   test('stores nothing of an event that was read and is gone since', async () => {
     const namespace = uniqueNamespace();
-    await using raw = await connectRaw();
+    await using raw = await connectRaw(testUrl());
     const client = createClient({ url: testUrl() });
     await using _client = { [Symbol.asyncDispose]: async () => client.destroy() };
     client.on('error', () => {});
