@@ -71,7 +71,7 @@ async function runIn(folder: string, histories: string, options: Options, print:
   await faults.make(print, pool);
   await pool.stop('producer');
   await store.close();
-  const checked = await finish(topology, { namespace, histories, pool });
+  const checked = await finish(topology, { namespace, histories, pool, print });
   print(report({ seed, faults: faults.counts, ...checked }));
   print(summaryLine(checked.history.drain, checked.checked));
   return !hasViolation(checked.checked);
@@ -149,12 +149,14 @@ interface Ended {
   readonly namespace: string;
   readonly histories: string;
   readonly pool: Pool;
+  readonly print: (line: string) => void;
 }
 
 /** Drains, ends all processes, reads everything and checks it. */
-async function finish(topology: Topology, { namespace, histories, pool }: Ended): Promise<{ history: History; checked: readonly Checked[] }> {
+async function finish(topology: Topology, ended: Ended): Promise<{ history: History; checked: readonly Checked[] }> {
+  const { namespace, histories, pool } = ended;
   await using store = await connect(topology.direct, { namespace });
-  const drain = await drained(store, pool, histories);
+  const drain = await drained(store, ended);
   const [followers] = [pool.names('follower')];
   for (const role of ROLES) await pool.stop(role);
   const recording = readRecording(histories);
@@ -182,14 +184,19 @@ function lastRounds(names: Iterable<string>, followers: readonly string[]): stri
 }
 
 /** Waits until everything is folded and followed, or time is up. */
-async function drained(store: EventStore, pool: Pool, histories: string): Promise<Drain> {
+async function drained(store: EventStore, { pool, histories, print }: Ended): Promise<Drain> {
   const onlooker = new StreamProcessor(store, { projections: [tallies(1), buckets(1)], reactors: reactors() });
+  let toldMs = 0;
   const startedAt = performance.now();
   for (;;) {
     const log = await loggedOf(store.readAll());
     const left = [...(await behind(onlooker)), ...notFollowed(log.length, pool, histories), ...notReminded(log)];
     const tookMs = performance.now() - startedAt;
     if (left.length === 0 || tookMs > DRAIN_MS_MAX) return { tookMs, limitMs: DRAIN_MS_MAX, left };
+    if (tookMs > toldMs + PROGRESS_MS) {
+      print(`draining: ${left.join('; ')}`);
+      toldMs = tookMs;
+    }
     await delay(POLL_MS);
   }
 }
