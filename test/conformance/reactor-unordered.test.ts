@@ -147,7 +147,7 @@ async function openInSight() {
   const store = await openStore({ namespace, partitions: 1, timeoutMs: 1_000 });
   const raw = await connectRaw();
   const key = (rest: string): string => `{${namespace}:0}:${rest}`;
-  const end = async (): Promise<void> => (await store.close(), await raw.close());
+  const end = async (): Promise<void> => (await store.close(), raw.close());
   return { store, raw, key, [Symbol.asyncDispose]: end };
 }
 
