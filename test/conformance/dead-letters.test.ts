@@ -1,4 +1,5 @@
 // Dead letters: what a reactor gave up on is listed, retried in the order of its key, edited, and discarded; nothing of it is lost or comes twice.
+import { setTimeout as delay } from 'node:timers/promises';
 import { type DeadLetter, type DeadLetters, type EventStore, InvalidInputError, isMillraceError, ProcessorControl } from 'millrace';
 import { type Reactor, type ReactorDefinition, reactor, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, it } from 'vitest';
@@ -170,6 +171,40 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
       }
       expect(subject.handled).toEqual([1, 2, 3, 4, 5, 6, 7].map((n) => `a${n}`));
       expect(await subject.letters.count()).toBe(0);
+    });
+
+    it('stand still at the next letter of each key, while many are retried at the same time', async () => {
+      await using store = await openStore(options);
+      const subject = picky(store, [2, 4], { concurrency: 8 });
+      const ids = Array.from({ length: 80 }, (_, index) => `s${index}-`);
+      for (const id of ids) await store.append(notes.stream(id), someNotes(6));
+      await react(store, subject.reactor);
+      subject.broken.delete(2);
+      expect(await subject.letters.retryAll()).toBe(ids.length);
+      await settle(store, subject);
+      for (const id of ids) expect(subject.handled.filter((each) => each.startsWith(id))).toEqual([`${id}1`, `${id}2`, `${id}3`]);
+      const letters = await listed(subject.letters);
+      expect(letters.map(({ event }) => event?.streamVersion)).toEqual(ids.map(() => 4));
+      for (const letter of letters) expect(letter).toMatchObject({ attempts: 2, retries: 0, state: 'dead', eventsWaiting: 2 });
+      expect(await waitingOf(store, subject.reactor)).toBe(2 * ids.length);
+    });
+
+    it('are worked off also while the reactor is busy without a pause', async () => {
+      await using store = await openStore(options);
+      const subject = picky(store, [-1], { handle: ({ data }) => (data.n > 0 ? delay(Math.random() * 4) : undefined) });
+      await store.append(notes.stream('a'), [note(-1), note(-2), note(-3)]);
+      await react(store, subject.reactor);
+      subject.broken.clear();
+      const busy = { isOver: false };
+      const producer = async (id: string): Promise<void> => {
+        for (let n = 1; !busy.isOver; n += 1) await store.append(notes.stream(id), [note(n), note(n), note(n)]);
+      };
+      const producers = Array.from({ length: 40 }, (_, index) => producer(`b${index}`));
+      await using _running = run(store, { reactors: [subject.reactor] });
+      await subject.letters.retryAll();
+      await subject.letters.settled({ signal: AbortSignal.timeout(10_000) }).finally(() => (busy.isOver = true));
+      await Promise.all(producers);
+      expect(subject.handled.filter((each) => each.startsWith('a'))).toEqual(['a-1', 'a-2', 'a-3']);
     });
 
     it('let what waits go on when they are discarded', async () => {
