@@ -44,6 +44,7 @@ export async function attempt(
       abort.abort(error);
       reject(error);
     }, reactor.timeoutMs);
+    timer.unref(); // a handler that never ends must not keep a process that has stopped
   });
   try {
     await Promise.race([handle(), tooLate]);

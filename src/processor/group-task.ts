@@ -3,6 +3,7 @@ import { CorruptEntryError } from '../errors.ts';
 import type { Executor } from '../execute.ts';
 import type { Connection } from '../redis/connection.ts';
 import { removeConsumers } from '../redis/group-scripts.ts';
+import { raiseEpoch } from '../redis/reaction-scripts.ts';
 import { workerField } from '../redis/keys.ts';
 import { PortError } from '../redis/port.ts';
 import { ConsumerGroup, groupStandsAt, readsOf } from './consumer-group.ts';
@@ -53,6 +54,8 @@ export class GroupTask implements Task {
   readonly #options: GroupTaskOptions;
   readonly #reactions: Reactions;
   #tenure: Tenure | undefined;
+  /** Of the last tenure that began here. */
+  #lastEpoch: string | undefined;
   #broken: unknown;
 
   constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number, options: GroupTaskOptions) {
@@ -149,15 +152,20 @@ export class GroupTask implements Task {
     const waiting = { onFree: nothing, onFreed: nothing, onShift: nothing, parks: () => 0 };
     const retries = new LetterRetries(this.#connection, reactor, partition, { pool, commits, onBroken, ...waiting });
     const tenure: Tenure = { pool, commits, retries, place, clearAt: 0 };
-    this.#reactions.sweep(place).catch(() => undefined); // what stays is swept by the next owner
+    this.#reactions.sweep((each) => each <= place).catch(() => undefined); // what stays is swept by the next owner
     return tenure;
   }
 
-  /** A checkpoint that was lost, in a failover or a restore, begins with a low epoch again: it goes on behind the highest that was. */
+  /**
+   * A checkpoint that was lost, in a failover or a restore, begins with a low epoch again: it goes on behind the highest that was. And each
+   * tenure has an epoch of its own, also where this process had the one before, for that may have something on its way.
+   */
   async #raiseFence(epoch: string): Promise<void> {
-    const behind = (await this.#reactions.raiseFence(epoch)) - Number(epoch);
-    if (behind > 0) await this.#connection.port.send(this.checkpointKey, ['HINCRBY', this.checkpointKey, 'epoch', String(behind + 1)]);
-    if (behind > 0 || this.checkpoint?.epoch !== epoch) throw new LeaseLost();
+    const highest = epoch === this.#lastEpoch ? Number(epoch) : await this.#reactions.raiseFence(epoch);
+    const isUsed = epoch === this.#lastEpoch || highest > Number(epoch);
+    if (isUsed) await raiseEpoch(this.#connection.port, this.checkpointKey, epoch, highest + 1);
+    if (isUsed || this.checkpoint?.epoch !== epoch) throw new LeaseLost();
+    this.#lastEpoch = epoch;
   }
 
   /** Its number is higher than those of the workers that had the event before. */

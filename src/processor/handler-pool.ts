@@ -17,7 +17,7 @@ export type Outcome =
 interface Work {
   readonly logEvent: LogEvent;
   readonly key: string;
-  readonly resolve: (outcome: Outcome) => void;
+  readonly onEnd: (outcome: Outcome) => void;
   readonly leftovers: Leftovers;
   attempts: number;
   firstFailedAt: number;
@@ -56,23 +56,34 @@ export class HandlerPool {
 
   /** Resolves with what became of the event; never, where the pool was stopped before. */
   handle(logEvent: LogEvent, key: string): Promise<Outcome> {
-    return new Promise((resolve) => {
-      this.#inHand += 1;
-      const work: Work = { logEvent, key, resolve, leftovers: { appended: new Map(), ended: undefined }, attempts: 0, firstFailedAt: 0 };
-      const queue = this.#queues.get(key);
-      if (queue) queue.push(work);
-      else {
-        this.#queues.set(key, [work]);
-        this.#ready.push(key);
-        this.#start();
-      }
-    });
+    return new Promise((resolve) => this.add(logEvent, key, resolve));
   }
 
-  /** Starts nothing more, and lets what runs end; after `graceMs` its signals are aborted, and it is waited for as long again at most. */
-  async drain(graceMs: number, reason: Error): Promise<void> {
+  /**
+   * The same, told at once and not in a later turn: whoever adds the key's next event knows then what became of this one, and those that
+   * stood behind it are told in their order.
+   */
+  add(logEvent: LogEvent, key: string, onEnd: (outcome: Outcome) => void): void {
+    this.#inHand += 1;
+    const work: Work = { logEvent, key, onEnd, leftovers: { appended: new Map(), ended: undefined }, attempts: 0, firstFailedAt: 0 };
+    const queue = this.#queues.get(key);
+    if (queue) queue.push(work);
+    else {
+      this.#queues.set(key, [work]);
+      this.#ready.push(key);
+      this.#start();
+    }
+  }
+
+  /**
+   * Starts nothing more, and lets what runs end; after `graceMs` its signals are aborted, which is told, and it is waited for as long again
+   * at most.
+   */
+  async drain(graceMs: number, reason: Error, onAborting?: () => void): Promise<void> {
     this.#stop();
     await this.#idle(graceMs);
+    if (this.#running.size === 0) return;
+    onAborting?.();
     this.#abort(reason);
     await this.#idle(graceMs);
   }
@@ -146,21 +157,21 @@ export class HandlerPool {
     this.#delays.add(timer);
   }
 
-  #done({ key, resolve, leftovers }: Work): void {
+  #done({ key, onEnd, leftovers }: Work): void {
     const queue = this.#queues.get(key) ?? [];
     queue.shift();
     if (queue.length > 0) this.#ready.push(key);
     else this.#queues.delete(key);
     this.#inHand -= 1;
-    resolve({ kind: 'done', leftovers });
+    onEnd({ kind: 'done', leftovers });
   }
 
-  #giveUp({ key, resolve, attempts, firstFailedAt }: Work, error: unknown, lastFailedAt: number): void {
+  #giveUp({ key, onEnd, attempts, firstFailedAt }: Work, error: unknown, lastFailedAt: number): void {
     const [, ...behind] = this.#queues.get(key) ?? [];
     this.#queues.delete(key);
     this.#inHand -= 1 + behind.length;
-    resolve({ kind: 'failed', error, attempts, firstFailedAt, lastFailedAt });
-    for (const each of behind) each.resolve({ kind: 'behind' });
+    onEnd({ kind: 'failed', error, attempts, firstFailedAt, lastFailedAt });
+    for (const each of behind) each.onEnd({ kind: 'behind' });
   }
 }
 

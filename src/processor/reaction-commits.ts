@@ -35,6 +35,7 @@ interface Closing {
   readonly slot: Slot | undefined;
   readonly steps: readonly ReactionStep[];
   readonly leftovers: Leftovers | undefined;
+  readonly onCommitted: (() => void) | undefined;
 }
 
 export interface CommitsOptions {
@@ -72,7 +73,9 @@ export class ReactionCommits {
   #noted = 0;
   #committed = 0;
   #running: Promise<void> | undefined;
+  #isToProlong = false;
   #isBroken = false;
+  #failure: unknown;
 
   constructor(connection: Connection, reactor: Reactor, partition: number, begun: Begun, options: CommitsOptions) {
     this.#connection = connection;
@@ -105,8 +108,8 @@ export class ReactionCommits {
   }
 
   /** Notes that nothing of an event is left to do, and what came of it. */
-  close(slot: Slot | undefined, steps: readonly ReactionStep[], leftovers?: Leftovers): void {
-    this.#closings.push({ slot, steps, leftovers });
+  close(slot: Slot | undefined, steps: readonly ReactionStep[], leftovers?: Leftovers, onCommitted?: () => void): void {
+    this.#closings.push({ slot, steps, leftovers, onCommitted });
     this.#noted += 1;
     this.flush();
   }
@@ -124,13 +127,19 @@ export class ReactionCommits {
   async closed(): Promise<void> {
     const noted = this.#noted;
     while (this.#running && this.#committed < noted) await this.#running;
-    if (this.#isBroken) throw new LeaseLost();
+    if (this.#isBroken) throw (this.#failure ?? new LeaseLost()) as Error;
   }
 
   /** Resolves when nothing is left to commit: while more comes, it does not. Throws where that failed. */
   async settled(): Promise<void> {
     while (this.#running) await this.#running;
-    if (this.#isBroken) throw new LeaseLost();
+    if (this.#isBroken) throw (this.#failure ?? new LeaseLost()) as Error;
+  }
+
+  /** Commits even if there is nothing to commit, for that prolongs the lease. */
+  prolong(): void {
+    this.#isToProlong = true;
+    this.flush();
   }
 
   /** Commits nothing more. */
@@ -139,7 +148,7 @@ export class ReactionCommits {
   }
 
   #hasWork(): boolean {
-    return this.#closings.length > 0 || this.#slots[this.#first]?.isDone === true || this.#isAtEnd();
+    return this.#isToProlong || this.#closings.length > 0 || this.#slots[this.#first]?.isDone === true || this.#isAtEnd();
   }
 
   /** Whether every event that was read is passed, and the log was read further than that. */
@@ -150,18 +159,21 @@ export class ReactionCommits {
   async #run(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve)); // what ends in this turn goes along
     if (this.#isBroken || !this.#hasWork()) return;
+    this.#isToProlong = false;
     const closings = this.#takeClosings();
     const dropping: Promise<void>[] = [];
     for (const { slot } of closings) if (slot) slot.isDone = true;
     try {
       await this.#commit(closings.flatMap(({ steps }) => steps));
       this.#committed += closings.length;
+      for (const { onCommitted } of closings) onCommitted?.();
       for (const { leftovers } of closings)
         if (leftovers && (leftovers.appended.size > 0 || leftovers.ended)) dropping.push(this.#options.drop(leftovers));
       await Promise.all(dropping);
     } catch (error) {
       if (this.#isBroken) return;
       this.#isBroken = true;
+      this.#failure = error;
       this.#options.onBroken(error);
     }
   }

@@ -9,13 +9,14 @@ import type { Connection } from '../redis/connection.ts';
 import { dropReactions, raiseFence } from '../redis/reaction-scripts.ts';
 import type { LazyAbort } from './attempts.ts';
 import type { Reactor, ReactionContext } from './reactor.ts';
+import { Unsettled } from './unsettled.ts';
 
 /** What is kept for an event until it is done with, and is removed then. */
 export interface Leftovers {
   /** For each partition, the fields that keep the results of what handlers appended. */
   readonly appended: Map<number, Set<string>>;
   /** The document of a process that ended with it. */
-  ended: { readonly documentKey: string; readonly place: number } | undefined;
+  ended: { readonly key: string; readonly place: number } | undefined;
 }
 
 /** An event on its way through a handler. */
@@ -42,8 +43,8 @@ export interface ReactionHandler {
   drop(leftovers: Leftovers): Promise<void>;
   /** From here on, no handler of an earlier epoch appends anything more. The highest epoch that counts: a later one, where the checkpoint's was lost. */
   raiseFence(epoch: string): Promise<number>;
-  /** Removes what is left of events at or before `place` which are done with: a process died between their end and the removal. */
-  sweep(place: number): Promise<void>;
+  /** Removes what is left of events that the reactor has passed and which are done with: a process died between their end and the removal. */
+  sweep(isPassed: (place: number) => boolean): Promise<void>;
 }
 
 /** Makes the contexts of a reactor's handlers in one partition, and removes what they leave once an event is done with. */
@@ -52,6 +53,8 @@ export class Reactions implements ReactionHandler {
   readonly #executor: Executor;
   readonly #reactor: Reactor;
   readonly #partition: number;
+  /** Appends of this lease, by the place of their event: those of an earlier one are fenced off. */
+  #unsettled = new Unsettled<number>();
 
   constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number) {
     this.#connection = connection;
@@ -69,10 +72,12 @@ export class Reactions implements ReactionHandler {
   }
 
   async raiseFence(epoch: string): Promise<number> {
-    return Math.max(...(await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)))));
+    const epochs = await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)));
+    this.#unsettled = new Unsettled<number>();
+    return Math.max(...epochs);
   }
 
-  async sweep(place: number): Promise<void> {
+  async sweep(isPassed: (place: number) => boolean): Promise<void> {
     for (const reactionsKey of this.#everywhere()) {
       let cursor = '0';
       do {
@@ -80,7 +85,9 @@ export class Reactions implements ReactionHandler {
           string,
           string[],
         ];
-        const fields = found.filter((field, at) => at % 2 === 0 && Number.parseInt(field, 10) <= place);
+        const fields = found.filter(
+          (field, at) => at % 2 === 0 && field !== 'epoch' && isPassed(placeOf(field)) && !this.#unsettled.has(placeOf(field)),
+        );
         await dropReactions(this.#connection.port, reactionsKey, await this.#doneWith(fields));
         cursor = next;
       } while (cursor !== '0');
@@ -109,6 +116,8 @@ export class Reactions implements ReactionHandler {
     const { event } = logEvent;
     const { name, version } = this.#reactor;
     const metadata = causedBy(event);
+    const unsettled = this.#unsettled;
+    const counted = <T>(appending: Promise<T>): Promise<T> => unsettled.count(logEvent.place, appending);
     let calls = 0;
     const once = (): Once => {
       // An attempt that ran out of time may go on beside the next one, and after the event is done with, when no result is kept any more.
@@ -126,23 +135,26 @@ export class Reactions implements ReactionHandler {
       append: async <E extends AnyEvent>(stream: StreamName<E>, events: E | readonly E[], options: object = {}) => {
         const given = options as { readonly metadata?: object; readonly expectedVersion?: StreamAppend['expectedVersion'] };
         const part: StreamAppend = { stream, events, ...(given.expectedVersion !== undefined && { expectedVersion: given.expectedVersion }) };
-        const { streamVersions, ...result } = await appendAll(this.#connection, [part], {
-          ...given,
-          metadata: { ...metadata, ...given.metadata },
-          once: once(),
-        });
+        const all = { ...given, metadata: { ...metadata, ...given.metadata }, once: once() };
+        const { streamVersions, ...result } = await counted(appendAll(this.#connection, [part], all));
         return { streamVersion: streamVersions[0] ?? 0, ...result };
       },
       execute: (decider, id, command, options = {}) =>
-        this.#executor.execute(decider, id, command, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() }),
+        counted(this.#executor.execute(decider, id, command, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() })),
       schedule: (stream, events, options) =>
-        schedule(this.#connection, { stream, events }, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() }),
+        counted(schedule(this.#connection, { stream, events }, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() })),
     };
   }
 
+  /** An attempt that ran out of time may have an append on its way, which is made once only as long as the result of the other one is there. */
   async drop({ appended }: Leftovers): Promise<void> {
-    const { port } = this.#connection;
-    await Promise.all([...appended].map(([target, fields]) => dropReactions(port, this.#keyIn(target), [...fields])));
+    const [[field = ''] = []] = appended.values();
+    const remove = async (): Promise<void> => {
+      const { port } = this.#connection;
+      await Promise.all([...appended].map(([target, fields]) => dropReactions(port, this.#keyIn(target), [...fields])));
+    };
+    if (!this.#unsettled.has(placeOf(field))) return await remove();
+    this.#unsettled.whenSettled(placeOf(field), () => void remove().catch(() => undefined)); // what stays is swept by the next owner
   }
 
   #once(field: string, fence: Fence, { appended }: Leftovers): Once {
@@ -166,6 +178,11 @@ export class Reactions implements ReactionHandler {
     const { name, version } = this.#reactor;
     return this.#connection.keys.reactions(target, name, version, this.#partition);
   }
+}
+
+/** Of a field that keeps a result. */
+function placeOf(field: string): number {
+  return Number.parseInt(field, 10);
 }
 
 /** The conversation goes on, and the event is the cause. */

@@ -6,6 +6,7 @@ import type { LogEvent } from '../log/entry.ts';
 import type { Marked } from '../log/mark.ts';
 import type { Connection } from '../redis/connection.ts';
 import { packEntryId } from '../position.ts';
+import { raiseEpoch } from '../redis/reaction-scripts.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import type { Checkpoint } from './lease.ts';
 import { encodeLetter, letterOf, waitingEntry } from './letter.ts';
@@ -66,6 +67,8 @@ export class ReactorTask implements Task {
   readonly #options: ReactorTaskOptions;
   readonly #handler: ReactionHandler;
   #tenure: Tenure | undefined;
+  /** Of the last tenure that began here. */
+  #lastEpoch: string | undefined;
   #broken: unknown;
   #onReady: (() => void) | undefined;
 
@@ -127,10 +130,12 @@ export class ReactorTask implements Task {
   async finish(): Promise<void> {
     const tenure = this.#tenure;
     if (!tenure) return;
-    tenure.retries.end();
-    await tenure.pool.drain(this.#options.graceMs, new Error('The processor stops, or gives this partition to another process.'));
+    const { commits, pool, retries } = tenure;
+    retries.end();
+    commits.prolong(); // nobody should take over while handlers are given time to end
+    await pool.drain(this.#options.graceMs, new Error('The processor stops, or gives this partition to another process.'), () => commits.prolong());
     await Promise.resolve(); // what the last handlers came to is noted first
-    await tenure.commits.settled();
+    await commits.settled();
     this.forget();
   }
 
@@ -162,16 +167,21 @@ export class ReactorTask implements Task {
       tenure.commits.close(undefined, [{ what: 'finished', place: start.place }]);
       await tenure.commits.settled();
     }
-    this.#handler.sweep(start.place).catch(() => undefined); // what stays is swept by the next owner
+    const isPassed = (place: number): boolean => place <= start.place || found.finished.has(place);
+    this.#handler.sweep(isPassed).catch(() => undefined); // what stays is swept by the next owner
     return tenure;
   }
 
-  /** A checkpoint that was lost, in a failover or a restore, begins with a low epoch again: it goes on behind the highest that was. */
+  /**
+   * A checkpoint that was lost, in a failover or a restore, begins with a low epoch again: it goes on behind the highest that was. And each
+   * tenure has an epoch of its own, also where this process had the one before, for that may have something on its way.
+   */
   async #raiseFence(epoch: string): Promise<void> {
-    const highest = await this.#handler.raiseFence(epoch);
-    const behind = highest - Number(epoch);
-    if (behind > 0) await this.#connection.port.send(this.checkpointKey, ['HINCRBY', this.checkpointKey, 'epoch', String(behind + 1)]);
-    if (behind > 0 || this.checkpoint?.epoch !== epoch) throw new LeaseLost();
+    const highest = epoch === this.#lastEpoch ? Number(epoch) : await this.#handler.raiseFence(epoch);
+    const isUsed = epoch === this.#lastEpoch || highest > Number(epoch);
+    if (isUsed) await raiseEpoch(this.#connection.port, this.checkpointKey, epoch, highest + 1);
+    if (isUsed || this.checkpoint?.epoch !== epoch) throw new LeaseLost();
+    this.#lastEpoch = epoch;
   }
 
   #tenureFrom(begun: Begun, found: Pick<Tenure, 'finished' | 'mayBeBlocked' | 'waiting'>): Tenure {
@@ -209,7 +219,7 @@ export class ReactorTask implements Task {
   /** Removes what was kept for letters that were discarded. Only what is committed is done with. */
   async #sweep(): Promise<void> {
     const position = await this.#connection.port.send(this.checkpointKey, ['HGET', this.checkpointKey, 'position']);
-    if (typeof position === 'string' && position !== '') await this.#handler.sweep(packEntryId(position));
+    if (typeof position === 'string' && position !== '') await this.#handler.sweep((place) => place <= packEntryId(position));
   }
 
   #isFull({ pool, commits }: Tenure): boolean {
@@ -244,7 +254,7 @@ export class ReactorTask implements Task {
     const slot = tenure.commits.open(logEvent, key === undefined || isFinished, isFinished);
     if (key === undefined || isFinished) return;
     if (tenure.blocked.has(key)) this.#park(tenure, slot, logEvent, key);
-    else void tenure.pool.handle(logEvent, key).then((outcome) => this.#ended(tenure, slot, logEvent, { key, outcome }));
+    else tenure.pool.add(logEvent, key, (outcome) => this.#ended(tenure, slot, logEvent, { key, outcome }));
   }
 
   #ended(tenure: Tenure, slot: Slot, logEvent: LogEvent, { key, outcome }: { readonly key: string; readonly outcome: Outcome }): void {
@@ -252,8 +262,9 @@ export class ReactorTask implements Task {
     else if (outcome.kind === 'done') tenure.commits.close(slot, [], outcome.leftovers);
     else {
       tenure.blocked.set(key, 0);
-      this.#options.onDeadLetter(this, logEvent.event, outcome.error);
-      tenure.commits.close(slot, [{ what: 'dead', key, place: logEvent.place, letter: encodeLetter(letterOf(logEvent.category, key, outcome)) }]);
+      const letter = encodeLetter(letterOf(logEvent.category, key, outcome));
+      const tell = (): void => this.#options.onDeadLetter(this, logEvent.event, outcome.error);
+      tenure.commits.close(slot, [{ what: 'dead', key, place: logEvent.place, letter }], undefined, tell);
     }
   }
 

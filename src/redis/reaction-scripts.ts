@@ -5,6 +5,7 @@ import { load, run } from './scripts.ts';
 const scripts = {
   commitReactions: load('commit-reactions'),
   raiseFence: load('raise-fence'),
+  raiseEpoch: load('raise-epoch'),
   beginRewind: load('begin-rewind'),
   rewindKey: load('rewind-key'),
   finishRewind: load('finish-rewind'),
@@ -92,6 +93,11 @@ function reactionArgs(step: ReactionStep, listOf: (key: string) => string): read
 /** From now on, handlers of an earlier epoch append nothing more into this partition. The epoch that counts there now. */
 export async function raiseFence(port: RedisPort, reactionsKey: string, epoch: string): Promise<number> {
   return Number(await run(port, scripts.raiseFence, [reactionsKey], [epoch]));
+}
+
+/** Raises a checkpoint's epoch; nothing, where another one was there by then. */
+export async function raiseEpoch(port: RedisPort, checkpointKey: string, from: string, to: number): Promise<void> {
+  await run(port, scripts.raiseEpoch, [checkpointKey], [from, String(to)]);
 }
 
 /** Forgets results that were kept for an event which is done with. */
