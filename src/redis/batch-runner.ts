@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { OutcomeUnknownError } from '../errors.ts';
-import { type EncodedBatch, encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
+import { encodeBatch, missedRanges, type PreparedAppend, splitReply, type WriteOutcome } from './batch.ts';
 import type { Keys } from './keys.ts';
 import { PortError, type RedisPort } from './port.ts';
 import { appendBatch, type BatchReply, MISSED_EVENTS_MAX, readStreams, registerWriter, settleBatch } from './scripts.ts';
@@ -45,8 +45,8 @@ interface Identity {
 interface SentBatch {
   readonly sequence: number;
   readonly deadline: number;
-  /** Stands on the categories that are registered, as far as is known now. */
-  encode(): EncodedBatch;
+  readonly keys: readonly string[];
+  readonly args: readonly string[];
 }
 
 export class BatchRunner {
@@ -54,9 +54,7 @@ export class BatchRunner {
   readonly #keys: Keys;
   readonly #partition: number;
   readonly #options: RunnerOptions;
-  readonly #registeredCategories = new Set<string>();
   #identity: Identity | undefined;
-  #epoch = 0;
 
   constructor(port: RedisPort, keys: Keys, partition: number, options: RunnerOptions) {
     this.#port = port;
@@ -80,11 +78,10 @@ export class BatchRunner {
       const sequence = identity.sequence++;
       identity.pending.add(sequence);
       if (!(await this.#register(identity, deadline))) continue;
-      const isRegistered = (category: string): boolean => this.#registeredCategories.has(category);
       const { recordKey } = identity;
-      const encode = (): EncodedBatch => encodeBatch(this.#keys, this.#partition, appends, { recordKey, sequence, isRegistered });
+      const { keys, args } = encodeBatch(this.#keys, this.#partition, appends, { recordKey, sequence });
       const release = (): void => void identity.pending.delete(sequence);
-      const reply = await this.#runOnce(identity, { sequence, encode, deadline }).catch((error: unknown) => {
+      const reply = await this.#runOnce(identity, { sequence, keys, args, deadline }).catch((error: unknown) => {
         release();
         throw error;
       });
@@ -104,8 +101,6 @@ export class BatchRunner {
    */
   async became({ recordKey, sequence }: RanBatch): Promise<'done' | 'never' | 'unknown'> {
     const [became] = await settleBatch(this.#port, recordKey, sequence);
-    // Another server's log: what was registered in that of the first may be missing.
-    if (became !== 'done') this.#registeredCategories.clear();
     return became;
   }
 
@@ -113,18 +108,15 @@ export class BatchRunner {
   async #runOnce(identity: Identity, batch: SentBatch): Promise<BatchReply> {
     let mayHaveRun = false;
     for (;;) {
-      this.#noticeEpoch();
-      const epoch = this.#epoch;
-      const { keys, args, registers } = batch.encode();
+      const { epoch } = this.#port;
       // On one connection it was sent once, so the answer is to this sending.
       const isOnlySending = (): boolean => !mayHaveRun && this.#port.epoch === epoch;
       try {
-        const reply = await appendBatch(this.#port, keys, args, epoch);
-        if (reply[0] !== 'unknown' && this.#port.epoch === epoch) for (const name of registers) this.#registeredCategories.add(name);
+        const reply = await appendBatch(this.#port, batch.keys, batch.args);
         if (reply[0] !== 'unknown' || isOnlySending()) return reply;
       } catch (error) {
         if (!(error instanceof PortError)) throw error;
-        if (error.kind === 'refused') return await this.#settleRefusal(identity, { ...batch, keys }, error, isOnlySending());
+        if (error.kind === 'refused') return await this.#settleRefusal(identity, batch, error, isOnlySending());
         mayHaveRun ||= error.kind === 'unknown';
         if (performance.now() >= batch.deadline) throw lostConnection(error, mayHaveRun);
         await delay(PAUSE_BEFORE_RESEND_MS);
@@ -136,12 +128,7 @@ export class BatchRunner {
   }
 
   /** What a refusal means: the reply of an earlier sending where that was run; otherwise it throws. */
-  async #settleRefusal(
-    identity: Identity,
-    { sequence, keys }: SentBatch & { readonly keys: readonly string[] },
-    refusal: PortError,
-    isFirstSending: boolean,
-  ): Promise<BatchReply> {
+  async #settleRefusal(identity: Identity, { sequence, keys }: SentBatch, refusal: PortError, isFirstSending: boolean): Promise<BatchReply> {
     if (isFirstSending) throw refusedError(refusal);
     try {
       const [became, outcome = ''] = await settleBatch(this.#port, identity.recordKey, sequence);
@@ -167,7 +154,6 @@ export class BatchRunner {
 
   #currentIdentity(): Identity {
     const now = performance.now();
-    this.#noticeEpoch();
     if (this.#identity && now < this.#identity.expiresAt) return this.#identity;
     const ttlMs = this.#options.recordTtlMs ?? RECORD_TTL_MS;
     const recordKey = this.#keys.writer(this.#partition, randomUUID());
@@ -175,12 +161,6 @@ export class BatchRunner {
     registered.catch(() => undefined); // whoever waits for it hears of it
     this.#identity = { recordKey, expiresAt: now + ttlMs / 2, registered, sequence: 1, pending: new Set() };
     return this.#identity;
-  }
-
-  /** Behind a new connection may be a server that never got the last batches, with the categories that they registered. */
-  #noticeEpoch(): void {
-    if (this.#port.epoch !== this.#epoch) this.#registeredCategories.clear();
-    this.#epoch = this.#port.epoch;
   }
 
   /** Whether the record is there. Nothing of the batch was sent yet: it may be tried again under a new name. */
@@ -199,6 +179,5 @@ export class BatchRunner {
 
   #forget(identity: Identity): void {
     if (this.#identity === identity) this.#identity = undefined;
-    this.#registeredCategories.clear();
   }
 }

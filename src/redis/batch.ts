@@ -83,8 +83,6 @@ export type WriteOutcome =
 export interface EncodedBatch {
   readonly keys: readonly string[];
   readonly args: readonly string[];
-  /** Categories that this batch registers. */
-  readonly registers: readonly string[];
 }
 
 /** The keys and arguments of the append script, as its header states them. */
@@ -92,34 +90,15 @@ export function encodeBatch(
   keys: Keys,
   partition: number,
   appends: readonly PreparedAppend[],
-  {
-    recordKey,
-    sequence,
-    isRegistered,
-  }: { readonly recordKey: string; readonly sequence: number; readonly isRegistered: (category: string) => boolean },
+  { recordKey, sequence }: { readonly recordKey: string; readonly sequence: number },
 ): EncodedBatch {
-  const registers = [...categoriesOf(appends)].filter((category) => !isRegistered(category));
-  const encoder = new BatchEncoder(
-    keys,
-    partition,
-    [recordKey, keys.head(partition), keys.categories(partition)],
-    [String(sequence), String(registers.length), ...registers],
-  );
+  const encoder = new BatchEncoder(keys, partition, [recordKey, keys.head(partition), keys.categories(partition)], [String(sequence)]);
   for (const append of appends) if (append.kind === 'plain') encoder.addPlainIndex(append);
   for (const append of appends) {
     if (append.kind === 'plain') encoder.plain(append);
     else encoder.multi(append);
   }
-  return { keys: encoder.keys, args: encoder.args, registers };
-}
-
-function categoriesOf(appends: readonly PreparedAppend[]): Set<string> {
-  const categories = new Set<string>();
-  for (const append of appends) {
-    if (append.kind === 'plain') categories.add(append.category);
-    else for (const { category, events } of append.streams) if (events.length > 0) categories.add(category);
-  }
-  return categories;
+  return { keys: encoder.keys, args: encoder.args };
 }
 
 /** How long a result is kept, as the script reads it. */

@@ -29,16 +29,13 @@ class Call {
   readonly script: Script | undefined;
   readonly resolve: (reply: Reply | Promise<Reply>) => void;
   readonly reject: (error: PortError) => void;
-  /** The connection it may be handed to the client on; undefined: any. */
-  readonly only: number | undefined;
   /** The connection it was handed to the client on. */
   epoch = 0;
   /** While held: when it gives up (performance.now). Once sent: the tick of the watch. */
   mark = 0;
 
-  constructor({ key, args, script, only }: Pick<Call, 'key' | 'args' | 'script' | 'only'>, resolve: Call['resolve'], reject: Call['reject']) {
+  constructor({ key, args, script }: Pick<Call, 'key' | 'args' | 'script'>, resolve: Call['resolve'], reject: Call['reject']) {
     this.key = key;
-    this.only = only;
     this.args = args;
     this.script = script;
     this.resolve = resolve;
@@ -76,10 +73,9 @@ export class Calls {
     if (Number.isFinite(options.silenceMs)) this.#watch = setInterval(() => this.#onWatch(), options.silenceMs / WATCH_TICKS).unref();
   }
 
-  /** With `only` it is sent on that connection, or not at all. */
-  call(key: string | undefined, args: readonly string[], script?: Script, only?: number): Promise<Reply> {
+  call(key: string | undefined, args: readonly string[], script?: Script): Promise<Reply> {
     return new Promise((resolve, reject) => {
-      const call = new Call({ key, args, script, only }, resolve, reject);
+      const call = new Call({ key, args, script }, resolve, reject);
       // While some are held, others line up behind them: the order of the calls is kept.
       if (this.#held.length === 0 && this.#sender.isReady() && !this.#isClosed) this.#hand(call);
       else this.#hold(call);
@@ -87,10 +83,10 @@ export class Calls {
   }
 
   /** Runs a script by its SHA. While it is being loaded, others wait for that instead of loading it too. */
-  run(script: Script, args: readonly string[], key: string | undefined, only?: number): Promise<Reply> {
+  run(script: Script, args: readonly string[], key: string | undefined): Promise<Reply> {
     const loading = this.#loads.size === 0 ? undefined : this.#loads.get(script.sha);
-    if (loading === undefined) return this.call(key, args, script, only);
-    const again = (): Promise<Reply> => this.call(key, args, script, only);
+    if (loading === undefined) return this.call(key, args, script);
+    const again = (): Promise<Reply> => this.call(key, args, script);
     return loading.then(again, again);
   }
 
@@ -128,10 +124,6 @@ export class Calls {
   }
 
   #hand(call: Call): void {
-    if (call.only !== undefined && call.only !== this.epoch) {
-      this.#fail(call, 'not-sent', 'another connection was made meanwhile');
-      return;
-    }
     call.epoch = this.epoch;
     call.mark = this.#tick;
     this.#sent.add(call);
@@ -189,11 +181,11 @@ export class Calls {
 
   async #runLoaded(call: Call, script: Script): Promise<Reply> {
     try {
-      return await this.call(call.key, call.args, undefined, call.only);
+      return await this.call(call.key, call.args);
     } catch (error) {
       // Flushed again in between, or loaded on another node than the one that runs it: the source itself settles it.
       if (!(error instanceof PortError) || error.reply !== 'NOSCRIPT') throw error;
-      return this.call(call.key, ['EVAL', script.source, ...call.args.slice(2)], undefined, call.only);
+      return this.call(call.key, ['EVAL', script.source, ...call.args.slice(2)]);
     }
   }
 

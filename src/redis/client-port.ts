@@ -48,8 +48,8 @@ export class ClientPort implements RedisPort {
     return [await this.send(undefined, args)];
   }
 
-  run(script: Script, keys: readonly string[], args: readonly string[], epoch?: number): Promise<Reply> {
-    return this.#calls.run(script, ['EVALSHA', script.sha, String(keys.length)].concat(keys, args), keys[0], epoch);
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
+    return this.#calls.run(script, ['EVALSHA', script.sha, String(keys.length)].concat(keys, args), keys[0]);
   }
 
   dedicated(): Promise<RedisPort> {

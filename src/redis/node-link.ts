@@ -14,8 +14,6 @@ export interface RoutedCall {
   readonly args: readonly string[];
   readonly script: Script | undefined;
   readonly keys: readonly string[];
-  /** It may be sent while this is the epoch of the routed port; undefined: always. */
-  readonly only: number | undefined;
 }
 
 export interface LinkOptions {

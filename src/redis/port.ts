@@ -52,11 +52,8 @@ export interface RedisPort {
   readonly isCluster: boolean;
   /** Sends one command to each primary that has a part of the data: to the one server, or to every node of a cluster. */
   sendEach(args: readonly string[]): Promise<readonly Reply[]>;
-  /**
-   * Runs a script by its SHA; loads it, once for all who wait, and runs it again where the server does not know it. With `epoch` it is sent
-   * only while that is the port's own, and fails as `not-sent` else: for arguments that stand on what was done before on the same server.
-   */
-  run(script: Script, keys: readonly string[], args: readonly string[], epoch?: number): Promise<Reply>;
+  /** Runs a script by its SHA; loads it, once for all who wait, and runs it again where the server does not know it. */
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply>;
   /**
    * Counts the connections made so far, and in a cluster the moves of slots: the same number before and after a call means that it was sent
    * on one connection only, and that what was sent before it for the same key went to the same server.

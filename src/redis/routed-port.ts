@@ -60,16 +60,16 @@ export class RoutedPort implements RedisPort {
   }
 
   send(key: string | undefined, args: readonly string[]): Promise<Reply> {
-    return this.#route({ slot: key === undefined ? undefined : calculateSlot(key), key, args, script: undefined, keys: [], only: undefined });
+    return this.#route({ slot: key === undefined ? undefined : calculateSlot(key), key, args, script: undefined, keys: [] });
   }
 
-  run(script: Script, keys: readonly string[], args: readonly string[], epoch?: number): Promise<Reply> {
+  run(script: Script, keys: readonly string[], args: readonly string[]): Promise<Reply> {
     const key = keys[0];
-    return this.#route({ slot: key === undefined ? undefined : calculateSlot(key), key, args, script, keys, only: epoch });
+    return this.#route({ slot: key === undefined ? undefined : calculateSlot(key), key, args, script, keys });
   }
 
   async sendEach(args: readonly string[]): Promise<readonly Reply[]> {
-    const call = { slot: undefined, key: undefined, args, script: undefined, keys: [], only: undefined };
+    const call = { slot: undefined, key: undefined, args, script: undefined, keys: [] };
     return await Promise.all([...this.#routes.map.primaries].map((node) => this.#route(call, node)));
   }
 
@@ -124,7 +124,6 @@ export class RoutedPort implements RedisPort {
     for (let attempt = 0; ; attempt += 1) {
       if (this.#isClosed) throw this.#notSent(call, 'this connection was closed');
       const link = redirect === undefined ? this.#linkFor(call, at) : this.#linkTo(redirect.node);
-      if (call.only !== undefined && call.only !== this.#epoch) throw this.#notSent(call, 'it may go to another server than what was sent before');
       if (link?.isReady) {
         try {
           return await (redirect?.isAsk ? link.sendAsking(call) : link.send(call));

@@ -39,9 +39,9 @@ export type BatchReply = readonly [outcome: string, ...missed: (readonly RawEntr
 /** How many of the events that a conflict missed come with it. */
 export const MISSED_EVENTS_MAX = 100;
 
-/** Appends a batch, while `epoch` is the port's; `['unknown']` when the writer's record does not tell. */
-export async function appendBatch(port: RedisPort, keys: readonly string[], args: readonly string[], epoch?: number): Promise<BatchReply> {
-  return (await port.run(scripts.append, keys, args, epoch)) as BatchReply;
+/** Appends a batch; `['unknown']` when the writer's record does not tell. */
+export async function appendBatch(port: RedisPort, keys: readonly string[], args: readonly string[]): Promise<BatchReply> {
+  return await run<BatchReply>(port, scripts.append, keys, args);
 }
 
 export async function registerWriter(port: RedisPort, recordKey: string, ttlMs: number): Promise<void> {

@@ -48,7 +48,7 @@ function multi(streams: Record<string, number>, parts: Partial<MultiAppend> = {}
 }
 
 async function send(sequence: number, appends: readonly PreparedAppend[]): Promise<readonly WriteOutcome[] | 'unknown'> {
-  const batch = encodeBatch(keys, 0, appends, { recordKey, sequence, isRegistered: () => false });
+  const batch = encodeBatch(keys, 0, appends, { recordKey, sequence });
   const reply = await appendBatch(port, batch.keys, batch.args);
   return reply[0] === 'unknown' ? 'unknown' : splitReply(reply, appends);
 }

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 the writer's record   2 the head   3 the set of categories   4… whatever ARGV names by its number in KEYS.
 --       The stream indexes of plain appends come from KEYS[4] on, in the order of those appends.
--- ARGV  1 the batch's sequence   2 how many categories to register   then their names, and one after the other:
+-- ARGV  1 the batch's sequence   then one after the other:
 --       'log' <log key> <bytes before the stream's id in its index's key>
 --           where the plain appends that follow go
 --       <expected> <type> <data>
@@ -77,8 +77,7 @@ if record[2] then
   if tonumber(done) > tonumber(ARGV[1]) then return { 'unknown' } end
 end
 
-local at = 3 + ARGV[2]
-for i = 3, at - 1 do call('SADD', KEYS[3], ARGV[i]) end
+local at = 2
 
 local time = call('TIME')
 local now = time[1] * 1000 + floor(time[2] / 1000)
@@ -96,6 +95,12 @@ local number = 0 -- of the append
 
 local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
 local function failed(message) except('e' .. string.gsub(message, '%s', '\31')) end
+
+-- XADD to a log that is not there yet, whose category is registered with it. Others are tried with NOMKSTREAM, which tells at no cost.
+local function first_of(log, ...)
+  call('SADD', KEYS[3], sub(log, find(log, '}:log:', 1, true) + 6))
+  return pcall('XADD', log, ...)
+end
 
 -- XADD where the log ends at or behind `place`, for somebody else wrote there: `place` moves behind that entry.
 local function add_behind(log, ...)
@@ -119,7 +124,7 @@ end
 
 -- XADD at `place`, or behind somebody else's entry. The place, or nil and what is wrong.
 local function add(log, ...)
-  local reply = pcall('XADD', log, entry_id(place), ...)
+  local reply = pcall('XADD', log, 'NOMKSTREAM', entry_id(place), ...) or first_of(log, entry_id(place), ...)
   if type(reply) == 'table' and reply.err and find(reply.err, 'equal or smaller', 1, true) then reply = add_behind(log, ...) end
   if type(reply) == 'table' and reply.err then return nil, reply.err end
   place = place + 1
@@ -152,7 +157,7 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
     added, wrong = add(log, 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data, 'at', late)
   else
     -- As `add` does, without what it costs to hand over so many values: this is what nearly all appends are.
-    local reply = pcall('XADD', log, entry_id(place), 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data)
+    local reply = pcall('XADD', log, 'NOMKSTREAM', entry_id(place), 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data)
     if type(reply) == 'string' then
       added = place
       place = place + 1
