@@ -103,7 +103,7 @@ export class GroupAcks {
     const acknowledgement = {
       deadKey: connection.keys.dead(partition, reactor.name, reactor.version),
       lettersKey: connection.keys.letters(partition, reactor.name, reactor.version),
-      handled: handledOf(ended),
+      handled: this.#handledOf(ended),
       letters: ended.flatMap(({ entry, letter }) => (letter === undefined ? [] : [{ ...entry, letter }])),
     };
     while (!this.#isOver) {
@@ -117,9 +117,10 @@ export class GroupAcks {
     }
     return undefined;
   }
-}
 
-function handledOf(ended: readonly Ended[]): readonly LogEntryId[] {
-  const handled = ended.flatMap(({ entry, letter }) => (letter === undefined ? [entry] : []));
-  return handled.some(({ log }) => log > 0) ? handled.sort((a, b) => a.log - b.log) : handled;
+  #handledOf(ended: readonly Ended[]): readonly (readonly string[])[] {
+    const handled: string[][] = this.#group.keys.logs.map(() => []);
+    for (const { entry, letter } of ended) if (letter === undefined) handled[entry.log]?.push(entry.entryId);
+    return handled;
+  }
 }

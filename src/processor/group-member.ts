@@ -39,6 +39,9 @@ export type MemberEnd = 'stopped' | 'fenced';
 /** How often claims are kept and looked for: at least so often, whatever the claim time is. */
 const LOOK_MS_MAX = 1_000;
 
+/** Events that may wait to be acknowledged while more are read. */
+const UNACKNOWLEDGED_MAX = 5_000;
+
 export class GroupMember {
   readonly #group: ConsumerGroup;
   readonly #worker: Worker;
@@ -142,7 +145,7 @@ export class GroupMember {
       while (!this.#isOver) {
         await this.#room();
         if (this.#isOver) return;
-        const count = Math.max(1, Math.min(this.#count, this.#window.size - this.#inHand.size));
+        const count = Math.max(1, Math.min(this.#count, this.#free()));
         const entries = await this.#reader.read(Math.ceil(count / logs.length));
         if (this.#isOver) return;
         this.#take(logs.map((log) => entries.get(log) ?? []));
@@ -153,12 +156,23 @@ export class GroupMember {
     }
   }
 
+  /** How many more it can take. What is done, and only waits to be acknowledged, takes no room, up to a bound. */
+  #free(): number {
+    const { size } = this.#window;
+    return Math.min(size - this.#pool.inHand, size + UNACKNOWLEDGED_MAX - this.#inHand.size);
+  }
+
   /** Not for one event alone: half of the window is read at a time. */
+  #hasRoom(): boolean {
+    return this.#free() >= this.#window.size / 2;
+  }
+
   async #room(): Promise<void> {
-    while (!this.#isOver && this.#inHand.size > this.#window.size / 2) {
+    while (!this.#isOver && !this.#hasRoom()) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
+      this.#onRoom = undefined;
     }
   }
 
@@ -196,6 +210,7 @@ export class GroupMember {
   }
 
   #ended({ category, event }: LogEvent, entry: Entry, outcome: Outcome): void {
+    if (this.#onRoom && this.#hasRoom()) this.#onRoom();
     if (outcome.kind === 'done') return this.#acks.add({ entry, leftovers: outcome.leftovers });
     if (outcome.kind === 'behind') return; // cannot be: each event is alone with its key
     this.#options.onDeadLetter(event, outcome.error);
@@ -233,7 +248,7 @@ export class GroupMember {
     if (this.#isOver) return;
     this.#takeFound(found);
     if (this.#options.isHalted() || (await this.#group.open()) !== 'open') return this.end('stopped');
-    const most = this.#window.size - this.#inHand.size;
+    const most = this.#free();
     if (most <= 0) return;
     const claimed = await this.#claims.claim(most);
     if (claimed === 'fenced') return this.end('fenced');

@@ -82,8 +82,8 @@ export interface LogEntryId {
 export interface Acknowledgement {
   readonly deadKey: string;
   readonly lettersKey: string;
-  /** Sorted by their logs, for each run of one log is one command. */
-  readonly handled: readonly LogEntryId[];
+  /** The entry ids of events that were handled, for each log. */
+  readonly handled: readonly (readonly string[])[];
   readonly letters: readonly (LogEntryId & { readonly place: number; readonly letter: string })[];
 }
 
@@ -94,9 +94,9 @@ export async function acknowledge(
   { field }: Worker,
   { deadKey, lettersKey, handled, letters }: Acknowledgement,
 ): Promise<number | undefined> {
-  const args = [group, field, String(handled.length)];
-  for (const { log, entryId } of handled) args.push(String(log + 1), entryId);
+  const args = [group, field, String(letters.length)];
   for (const { log, entryId, place, letter } of letters) args.push(String(log + 1), entryId, String(place), letter);
+  for (const ids of handled) pushCounted(args, ids);
   const keys = [reactionsKey, checkpointKey, deadKey, lettersKey, ...logs];
   const acknowledged = Number(await run(port, scripts.acknowledge, keys, args));
   return acknowledged < 0 ? undefined : acknowledged;
@@ -110,12 +110,14 @@ export async function keepClaims(
   { inHand, lostAfterMs, most }: { readonly inHand: readonly (readonly string[])[]; readonly lostAfterMs: number; readonly most: number },
 ): Promise<readonly (readonly RawEntry[])[] | undefined> {
   const args = [group, consumer, field, String(lostAfterMs), String(most)];
-  for (const ids of inHand) {
-    args.push(String(ids.length));
-    for (const id of ids) args.push(id);
-  }
+  for (const ids of inHand) pushCounted(args, ids);
   const found = await run<RawEntry[][]>(port, scripts.keepClaims, [reactionsKey, ...logs], args);
   return found.length === 0 ? undefined : found;
+}
+
+function pushCounted(args: string[], ids: readonly string[]): void {
+  args.push(String(ids.length));
+  for (const id of ids) args.push(id);
 }
 
 /** What was claimed. */
