@@ -36,6 +36,11 @@ export interface StreamAppend<E extends AnyEvent = AnyEvent> {
   readonly expectedVersion?: ExpectedVersion;
 }
 
+/** One whose event at the expected version has to stand at this place; -1 for none. A failover may have put another one there. */
+export interface PlacedAppend extends StreamAppend {
+  readonly lastPlace?: number;
+}
+
 /** Options of `appendAll`. */
 export interface AppendAllOptions extends Omit<AppendOptions, 'expectedVersion'> {
   /** Events for later, of streams of the same partition: scheduled if and only if the append is made. */
@@ -134,7 +139,7 @@ export interface Along {
 export const DIGEST_OF_ONCE = 'once';
 
 /** Checks and encodes an append. Throws InvalidInputError or PartitionMismatchError; nothing was sent then. */
-export function prepare(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Request {
+export function prepare(connection: Connection, parts: readonly PlacedAppend[], options: PrepareOptions): Request {
   const { guards = [], idempotencyKey, metadata, schedule = [] } = options;
   const count = parts.length + guards.length + schedule.length;
   if (count > appendLimits.streamsOfAnAppend) throw tooMuch(appendLimits.streamsOfAnAppend, 'streams, guards included', count);
@@ -194,9 +199,9 @@ function assertIdempotency(idempotencyKey: unknown, ttlMs: number): void {
   if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) throw new InvalidInputError('idempotencyTtlMs', 'a whole number of milliseconds from 1', ttlMs);
 }
 
-function prepareStream(connection: Connection, part: StreamAppend, { metadata, mayBeEmpty = false, lastPlace = -1 }: PrepareOptions): PreparedStream {
+function prepareStream(connection: Connection, part: PlacedAppend, { metadata, mayBeEmpty = false, ...options }: PrepareOptions): PreparedStream {
   const { category } = splitStreamName(part.stream);
-  const { expectedVersion = 'any' } = part;
+  const { expectedVersion = 'any', lastPlace = options.lastPlace ?? -1 } = part;
   return {
     category,
     streamName: part.stream,

@@ -37,7 +37,10 @@ export type KnownEffect =
 /** Makes effects: nothing happens until `react` has returned them. All of them touch streams of the partition of the event. */
 export interface Effects {
   append<E extends AnyEvent>(stream: StreamName<E>, events: NoInfer<E> | readonly NoInfer<E>[]): Effect;
-  /** The decider decides on what its stream holds then, with what effects before this one append. What it throws fails the reaction. */
+  /**
+   * The decider decides on what its stream holds then, with what commands before this one decided. A stream that it commands can have no
+   * other decider in the same reaction, and no `append`. What it throws fails the reaction.
+   */
   execute<E extends AnyEvent, Command, State>(decider: Decider<E, Command, State>, id: string, command: NoInfer<Command>): Effect;
   /** Appends the events when the time has come. */
   schedule<E extends AnyEvent>(

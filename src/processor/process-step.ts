@@ -1,8 +1,8 @@
 // Carries out one step of a process manager: state and effects of one event, stored by one script, exactly once.
-import { InvalidInputError, PartitionMismatchError, ProcessConflictError, ReactionFencedError } from '../errors.ts';
+import { DocumentTooLargeError, InvalidInputError, PartitionMismatchError, ProcessConflictError, ReactionFencedError } from '../errors.ts';
 import type { AnyEvent, RecordedEvent } from '../event.ts';
 import { frozen } from '../fold/frozen.ts';
-import { prepare, type StreamAppend } from '../log/append.ts';
+import { type Guard, type PlacedAppend, prepare, type StreamAppend } from '../log/append.ts';
 import type { ScheduledAppend } from '../log/prepare-schedule.ts';
 import { settle } from '../log/append-outcome.ts';
 import { type StreamKeys, streamKeys } from '../log/fold-stream.ts';
@@ -12,7 +12,9 @@ import { type DocumentWrite, readDocuments } from '../redis/scripts.ts';
 import { show } from '../show.ts';
 import { type FoldedState, loadState } from '../snapshot/decider-state.ts';
 import { decodeDocument, documentFields, encodeState, placeOfDocument, positionFields } from '../snapshot/document.ts';
-import { namesGone, namesOf } from './documents.ts';
+import type { LazyAbort } from './attempts.ts';
+import { namesGone, namesOf, projectionLimits, sizeOf } from './documents.ts';
+import { EndedProcesses } from './ended-processes.ts';
 import { type AnyDecider, type CommandEffect, effects, type KnownEffect, partsOf, type ProcessManager } from './process-manager.ts';
 import { causedBy, type Handling, type Leftovers, type ReactionHandler } from './reaction-context.ts';
 
@@ -34,11 +36,14 @@ interface Step {
   readonly stored: Stored;
   readonly epoch: string;
   readonly leftovers: Leftovers;
+  readonly abort: LazyAbort;
 }
 
 /** What a step is to write beside the state. */
 interface Planned {
-  readonly appends: readonly StreamAppend[];
+  readonly appends: readonly PlacedAppend[];
+  /** Streams about which it was decided that nothing is to be done: that holds only as long as they are as they were. */
+  readonly guards: readonly Guard[];
   readonly schedule: readonly ScheduledAppend[];
 }
 
@@ -47,6 +52,7 @@ interface Decided {
   readonly decider: AnyDecider;
   folded: FoldedState<unknown>;
   readonly version: number;
+  readonly lastPlace: number;
   readonly events: AnyEvent[];
 }
 
@@ -55,25 +61,30 @@ export class ProcessSteps implements ReactionHandler {
   readonly #connection: Connection;
   readonly #manager: ProcessManager;
   readonly #partition: number;
+  readonly #ended: EndedProcesses;
 
   constructor(connection: Connection, manager: ProcessManager, partition: number) {
     this.#connection = connection;
     this.#manager = manager;
     this.#partition = partition;
+    this.#ended = new EndedProcesses(connection, manager, partition);
   }
 
   /** Folds the event and carries out what follows from it; nothing, where that was done already. */
-  async handle({ logEvent, leftovers }: Handling, epoch: string): Promise<void> {
+  async handle({ logEvent, key: handledAs, leftovers, abort }: Handling, epoch: string): Promise<void> {
     const event = frozen(logEvent.event);
     const key = this.#manager.process.keyOf(event);
     if (key === undefined) return;
+    // Another process may have passed that place long ago.
+    if (key !== handledAs)
+      throw new InvalidInputError('key of an edited event', `${show(handledAs)}, as it was: another process keeps another order`, key);
     const documentKey = this.#documentKey(key);
     const { place } = logEvent;
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const stored = await this.#load(documentKey);
       // Its state and its effects were stored together.
-      const isDone = stored.place >= place || (await this.#attempt(event, { key, documentKey, place, stored, epoch, leftovers }));
-      if (stored.place === place && stored.state === undefined) leftovers.ended = { documentKey, place };
+      const isDone = stored.place >= place || (await this.#attempt(event, { key, documentKey, place, stored, epoch, leftovers, abort }));
+      if (stored.place === place && stored.state === undefined) leftovers.ended = { key, place };
       if (isDone) return;
     }
     throw new ProcessConflictError(this.#name(), ATTEMPTS);
@@ -81,18 +92,19 @@ export class ProcessSteps implements ReactionHandler {
 
   /** Removes what is left of a process that ended: until its event was committed as done, that kept it from being done again. */
   async drop({ ended }: Leftovers): Promise<void> {
-    if (ended) await this.#removeEnded(ended);
+    if (ended) await this.#ended.remove(ended);
   }
 
   async raiseFence(epoch: string): Promise<number> {
+    this.#ended.begin(epoch);
     return Number(epoch); // each step compares the epoch of the checkpoint itself, which lies in its partition
   }
 
-  async sweep(): Promise<void> {
-    // Results are kept in the processes' own documents.
+  async sweep(isPassed: (place: number) => boolean): Promise<void> {
+    await this.#ended.sweep(isPassed);
   }
 
-  async #attempt(event: RecordedEvent, { key, documentKey, place, stored, epoch, leftovers }: Step): Promise<boolean> {
+  async #attempt(event: RecordedEvent, { key, documentKey, place, stored, epoch, leftovers, abort }: Step): Promise<boolean> {
     const { process } = this.#manager;
     const before = stored.state ?? process.initialState();
     const state = process.evolve(before, event);
@@ -101,6 +113,7 @@ export class ProcessSteps implements ReactionHandler {
     const planned = await this.#plan(parts);
     const expected = stored.place < 0 ? '' : entryIdOf(stored.place);
     const request = prepare(this.#connection, planned.appends, {
+      guards: planned.guards,
       schedule: planned.schedule,
       metadata: causedBy(event),
       along: {
@@ -109,17 +122,21 @@ export class ProcessSteps implements ReactionHandler {
           { key: this.#checkpointKey(), field: 'epoch', expected: epoch, new: '' },
           { key: documentKey, field: documentFields.position, expected, new: '' },
         ],
-        documents: [this.#write(documentKey, state, place, stored)],
+        documents: [this.#write({ key, documentKey, place, stored }, state), ...(state === null ? [this.#ended.note({ key, place })] : [])],
         mismatch: (streamName) => this.#mismatch(key, streamName),
       },
     });
-    const outcome = await this.#connection.writer.append(this.#partition, request.append);
+    // One that ran out of time goes on beside the next attempt, and after the process has ended and is gone.
+    if (abort.isAborted) abort.signal.throwIfAborted();
+    const outcome = await this.#ended.unsettled(key, this.#connection.writer.append(this.#partition, request.append));
     if (outcome.kind === 'mark-conflict' && outcome.mark === 0) throw new ReactionFencedError(this.#name());
-    // Another owner stored this step or a later one, or somebody appended to a stream that was decided on: begin again from what there is.
-    if (outcome.kind === 'mark-conflict' || outcome.kind === 'conflict') return false;
-    // One that is not confirmed is done all the same: a failover that loses it loses the checkpoint behind it, too.
-    if (outcome.kind !== 'unconfirmed') await settle(this.#connection, request, outcome);
-    if (state === null) leftovers.ended = { documentKey, place };
+    // Another owner stored this step or a later one, somebody appended to a stream that was decided on, or a failover may have lost the step:
+    // begin again from what there is.
+    if (outcome.kind !== 'appended' && outcome.kind !== 'repeated') {
+      if (LOOKED_AT_AGAIN.has(outcome.kind)) return false;
+      await settle(this.#connection, request, outcome);
+    }
+    if (state === null) leftovers.ended = { key, place };
     return true;
   }
 
@@ -130,10 +147,12 @@ export class ProcessSteps implements ReactionHandler {
     return { state: document.state, place, fields: namesOf(fields) };
   }
 
-  #write(key: string, state: unknown, place: number, stored: Stored): DocumentWrite {
+  #write({ key, documentKey, place, stored }: Pick<Step, 'key' | 'documentKey' | 'place' | 'stored'>, state: unknown): DocumentWrite {
     const fields = state === null ? [ENDED, '1'] : encodeState(this.#connection.codec, state);
+    const [bytes, bytesMax] = [sizeOf(fields), projectionLimits.documentBytes];
+    if (bytes > bytesMax) throw new DocumentTooLargeError(this.#name(), key, { bytes, bytesMax });
     fields.push(...positionFields(place));
-    return { key, fields, removed: namesGone(stored.fields, namesOf(fields)) };
+    return { key: documentKey, fields, removed: namesGone(stored.fields, namesOf(fields)) };
   }
 
   /** Each stream once, as a script takes them: what is appended as it is, and what deciders decide one after the other. */
@@ -145,8 +164,9 @@ export class ProcessSteps implements ReactionHandler {
       else if (part.kind === 'execute') await this.#planCommand(appends, decided, part.command);
     }
     const schedule = parts.flatMap((part) => (part.kind === 'schedule' ? [part.schedule] : []));
-    const commanded = [...decided].map(([stream, { version, events }]) => ({ stream, events, expectedVersion: version }));
-    return { appends: [...appends.values(), ...commanded.filter(({ events }) => events.length > 0)], schedule };
+    const commanded = [...decided].map(([stream, { version, lastPlace, events }]) => ({ stream, events, expectedVersion: version, lastPlace }));
+    const guards = commanded.filter(({ events }) => events.length === 0);
+    return { appends: [...appends.values(), ...commanded.filter(({ events }) => events.length > 0)], guards, schedule };
   }
 
   #planAppend(
@@ -180,19 +200,7 @@ export class ProcessSteps implements ReactionHandler {
 
   async #decided(decider: AnyDecider, stream: StreamKeys): Promise<Decided> {
     const folded = await loadState(this.#connection, decider, stream, undefined);
-    return { decider, folded, version: folded.version, events: [] };
-  }
-
-  async #removeEnded({ documentKey, place }: NonNullable<Leftovers['ended']>): Promise<void> {
-    await this.#connection.writer.append(this.#partition, {
-      kind: 'multi',
-      streams: [],
-      guards: [],
-      marks: [{ key: documentKey, field: documentFields.position, expected: entryIdOf(place), new: '' }],
-      documents: [{ key: documentKey, fields: undefined, removed: [] }],
-      result: undefined,
-      bytes: documentKey.length,
-    });
+    return { decider, folded, version: folded.version, lastPlace: folded.place, events: [] };
   }
 
   #checkpointKey(): string {
@@ -229,6 +237,8 @@ export class ProcessSteps implements ReactionHandler {
 
 /** The field that says that a process has ended. */
 const ENDED = documentFields.deleted;
+
+const LOOKED_AT_AGAIN: ReadonlySet<string> = new Set(['mark-conflict', 'conflict', 'guard-conflict', 'unconfirmed']);
 
 function bothWays(streamName: string): InvalidInputError {
   return new InvalidInputError('effects on one stream', 'appends, or commands for one decider', streamName);
