@@ -22,7 +22,7 @@ export async function clearProjection(connection: Connection, target: Versioned,
     signal?.throwIfAborted();
     const cleared = { partition, generation, ...keysOf(connection, target, partition) };
     const reply = await beginClearing(connection.port, cleared, what);
-    if (reply.status === 'held') throw heldError(target, partition, reply.heldBy);
+    if (reply.status === 'held') throw heldError(`Projection ${target.name}@${target.version}`, partition, reply.heldBy);
     if (reply.status === 'begun') begun.push(cleared);
   }
   for (const cleared of begun) await clearPartition(connection, target, cleared, signal);
@@ -69,8 +69,8 @@ async function clearPartition(
 }
 
 /** Why it is not dropped while somebody runs it. */
-export function heldError({ name, version }: Versioned, partition: number, owner: string): InUseError {
+export function heldError(what: string, partition: number, owner: string): InUseError {
   return new InUseError(
-    `Projection ${name}@${version} is run in partition ${partition} by ${owner}. Nothing was dropped. Stop the processors that have this version, or pause it with ProcessorControl.pause, and drop it then.`,
+    `${what} is run in partition ${partition} by ${owner}. Nothing was dropped. Stop the processors that have this version, or pause it with ProcessorControl.pause, and drop it then.`,
   );
 }

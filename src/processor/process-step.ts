@@ -14,6 +14,7 @@ import { type FoldedState, loadState } from '../snapshot/decider-state.ts';
 import { decodeDocument, documentFields, encodeState, placeOfDocument, positionFields } from '../snapshot/document.ts';
 import type { LazyAbort } from './attempts.ts';
 import { namesGone, namesOf, projectionLimits, sizeOf } from './documents.ts';
+import { epochBeforeDrop } from './drop-reactor.ts';
 import { EndedProcesses } from './ended-processes.ts';
 import { type AnyDecider, type CommandEffect, effects, type KnownEffect, partsOf, type ProcessManager } from './process-manager.ts';
 import { causedBy, type Handling, type Leftovers, type ReactionHandler } from './reaction-context.ts';
@@ -97,7 +98,8 @@ export class ProcessSteps implements ReactionHandler {
 
   async raiseFence(epoch: string): Promise<number> {
     this.#ended.begin(epoch);
-    return Number(epoch); // each step compares the epoch of the checkpoint itself, which lies in its partition
+    // Each step compares the epoch of the checkpoint itself, which lies in its partition.
+    return Math.max(Number(epoch), await epochBeforeDrop(this.#connection, this.#manager, this.#partition));
   }
 
   async sweep(isPassed: (place: number) => boolean): Promise<void> {

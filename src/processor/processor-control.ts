@@ -11,6 +11,7 @@ import { readServingVersion } from '../snapshot/serving.ts';
 import { clearProjection, heldError } from './clearing.ts';
 import { Comparison, type CompareOptions, type DocumentDifference } from './compare.ts';
 import { DeadLetters, type ReactorName } from './dead-letters.ts';
+import { dropReactor } from './drop-reactor.ts';
 import { flipTo, type ServeOptions } from './flip.ts';
 import type { Reactor, StartFrom } from './reactor.ts';
 import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
@@ -20,7 +21,8 @@ import { rewindReactor } from './rewind-reactor.ts';
 export interface RewindOptions {
   /**
    * Where it goes on: a projection only at the beginning, for its documents hold all events before; a reactor anywhere, and at the head
-   * with 'now', which passes over what it has yet to handle. Default 'start'.
+   * with 'now', which passes over what it has yet to handle. A process manager at the beginning, which removes its states, or at the head,
+   * which keeps them. Default 'start'.
    */
   readonly to?: StartFrom;
   readonly signal?: AbortSignal;
@@ -73,7 +75,8 @@ export class ProcessorControl {
 
   /**
    * Sets a reactor to another place of the log: what stands behind that is handled again, and letters and waiting events there are forgotten.
-   * What its handlers did is not undone. This is the way on after LogLostError: to 'now', or to where the loss began.
+   * What its handlers did is not undone. This is the way on after LogLostError: to 'now', or to where the loss began. A process manager
+   * that begins again does all again that follows from its events.
    *
    * Folds a projection again from the first event on: removes its documents and its checkpoint, and processors that have it begin anew,
    * those too in which it stood still. This is the way on after LogLostError, when the log as it is now is to count: then the documents
@@ -81,7 +84,7 @@ export class ProcessorControl {
    * all are there): to keep readers served, build a higher version beside it.
    *
    * Safe at every step: where this process dies in between nobody folds, and the same call again finishes it.
-   * @throws InvalidInputError for a projection that is not stored.
+   * @throws InvalidInputError for a projection that is not stored, and for a place where it cannot go on.
    */
   async rewind(target: AnyProjection | Reactor, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
     if (isReactor(target)) return await reading(`rewind ${target.name}`, rewindReactor(connectionOf(this.#store), target, to, signal));
@@ -139,29 +142,35 @@ export class ProcessorControl {
   }
 
   /**
-   * Removes a version for good: its documents, and last its checkpoint. Processors that still have it would build it again, so stop
-   * those first. Where this process dies in between, the same call again finishes it; until then nobody folds it.
+   * Removes a version for good: of a projection its documents, of a reactor its dead letters and what waits behind them, of a process manager
+   * its states too, and last the checkpoint. Processors that still have it would build it again, and a reactor begin at its `startFrom`, so
+   * stop those first. Where this process dies in between, the same call again finishes it; until then nobody runs it.
    * @throws InUseError while it serves, or while a processor runs it and has not paused.
    */
-  async drop(projection: AnyProjection, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    assertStored(projection);
+  async drop(target: AnyProjection | Reactor, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const connection = connectionOf(this.#store);
-    const doing = `drop ${projection.name}@${projection.version}`;
-    await reading(doing, assertNotServing(connection, projection));
-    await this.#pauseToDrop(connection, projection);
-    await reading(doing, clearProjection(connection, projection, 'drop', signal));
+    const doing = `drop ${target.name}@${target.version}`;
+    if (isReactor(target)) {
+      await this.#pauseToDrop(target, `Reactor ${target.name}@${target.version}`, async () => {});
+      return await reading(doing, dropReactor(connection, target, signal));
+    }
+    assertStored(target);
+    const assertIsFree = (): Promise<void> => reading(doing, assertNotServing(connection, target));
+    await assertIsFree();
+    await this.#pauseToDrop(target, `Projection ${target.name}@${target.version}`, assertIsFree);
+    await reading(doing, clearProjection(connection, target, 'drop', signal));
   }
 
   /** Nobody takes it from here on, and a flip to it that began before is seen here, or sees the pause. */
-  async #pauseToDrop(connection: Connection, projection: AnyProjection): Promise<void> {
-    const { isPaused } = await this.progress(projection);
-    const found = await this.#pauseAll(projection);
+  async #pauseToDrop(target: Followed, what: string, assertIsFree: () => Promise<void>): Promise<void> {
+    const { isPaused } = await this.progress(target);
+    const found = await this.#pauseAll(target);
     try {
       const partition = found.findIndex(({ owner }) => owner !== '');
-      if (partition >= 0) throw heldError(projection, partition, found[partition]?.owner ?? '');
-      await reading('look which version serves', assertNotServing(connection, projection));
+      if (partition >= 0) throw heldError(what, partition, found[partition]?.owner ?? '');
+      await assertIsFree();
     } catch (error) {
-      if (!isPaused) await this.resume(projection);
+      if (!isPaused) await this.resume(target);
       throw error;
     }
   }

@@ -8,6 +8,7 @@ import type { LogEvent } from '../log/entry.ts';
 import type { Connection } from '../redis/connection.ts';
 import { dropReactions, raiseFence } from '../redis/reaction-scripts.ts';
 import type { LazyAbort } from './attempts.ts';
+import { epochBeforeDrop } from './drop-reactor.ts';
 import type { Reactor, ReactionContext } from './reactor.ts';
 import { Unsettled } from './unsettled.ts';
 
@@ -72,6 +73,8 @@ export class Reactions implements ReactionHandler {
   }
 
   async raiseFence(epoch: string): Promise<number> {
+    const before = await epochBeforeDrop(this.#connection, this.#reactor, this.#partition);
+    if (before > Number(epoch)) return before;
     const epochs = await Promise.all(this.#everywhere().map((key) => raiseFence(this.#connection.port, key, epoch)));
     this.#unsettled = new Unsettled<number>();
     return Math.max(...epochs);
@@ -147,6 +150,13 @@ export class Reactions implements ReactionHandler {
   }
 
   /** An attempt that ran out of time may have an append on its way, which is made once only as long as the result of the other one is there. */
+  /** Whether something that was appended for the event may be carried out only later: calls back when it cannot any more, if ever. */
+  isUnsettled(place: number, whenSettled: () => void): boolean {
+    if (!this.#unsettled.has(place)) return false;
+    this.#unsettled.whenSettled(place, whenSettled);
+    return true;
+  }
+
   async drop({ appended }: Leftovers): Promise<void> {
     const [[field = ''] = []] = appended.values();
     const remove = async (): Promise<void> => {

@@ -1,20 +1,22 @@
 // Sets a reactor back, or forward, to a place of the log: what stands behind it is forgotten and handled again as it comes.
+import { InvalidInputError } from '../errors.ts';
 import type { Connection } from '../redis/connection.ts';
 import { forgetLetters, resetGroup, takeGroup } from '../redis/group-scripts.ts';
 import { beginRewind, finishRewind, rewindKey } from '../redis/reaction-scripts.ts';
 import { groupKeysOf } from './consumer-group.ts';
+import { removeProcesses } from './drop-reactor.ts';
+import { fieldsOf } from './hash-fields.ts';
 import { checkpointText } from './lease.ts';
+import { isProcessManager } from './process-manager.ts';
 import type { Reactor, StartFrom } from './reactor.ts';
 import { type Start, startOf } from './start-from.ts';
-
-/** What names a reactor's keys and the events that it reads. */
-export type Rewindable = Pick<Reactor, 'name' | 'version' | 'categories' | 'order'>;
 
 /**
  * In each partition: the checkpoint is taken away, letters and waiting events behind the place are removed, then it stands there. Safe at
  * every step: where the process dies in between nobody handles anything, and the same call again finishes it.
  */
-export async function rewindReactor(connection: Connection, reactor: Rewindable, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
+export async function rewindReactor(connection: Connection, reactor: Reactor, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
+  if (isProcessManager(reactor)) assertWhereStatesAllow(to);
   const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
   const starts = await Promise.all(partitions.map((partition) => startOf(connection, { ...reactor, startFrom: to }, partition)));
   const rewindOne = reactor.order === 'none' ? rewindGroup : rewindPartition;
@@ -27,30 +29,33 @@ interface Rewind {
   readonly signal: AbortSignal | undefined;
 }
 
-async function rewindPartition(connection: Connection, reactor: Rewindable, { partition, start, signal }: Rewind): Promise<void> {
+async function rewindPartition(connection: Connection, reactor: Reactor, { partition, start, signal }: Rewind): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const position = checkpointText(start.place);
   const checkpointKey = keys.checkpoint(partition, name, version);
   await beginRewind(port, checkpointKey, position);
+  if (isProcessManager(reactor) && start.place < 0)
+    await removeProcesses(connection, reactor, { partition, removal: { what: 'rewind', to: position }, signal });
   const blockedKey = keys.blocked(partition, name, version);
-  for await (const key of fieldsOf(connection, blockedKey)) {
-    signal?.throwIfAborted();
-    const blocked = {
-      checkpointKey,
-      blockedKey,
-      retryingKey: keys.retrying(partition, name, version),
-      deadKey: keys.dead(partition, name, version),
-      lettersKey: keys.letters(partition, name, version),
-      parkedKey: keys.parked(partition, name, version, key),
-    };
-    while (await rewindKey(port, blocked, { position, place: start.place, key }));
-  }
+  for await (const page of fieldsOf(connection, blockedKey))
+    for (const key of page) {
+      signal?.throwIfAborted();
+      const blocked = {
+        checkpointKey,
+        blockedKey,
+        retryingKey: keys.retrying(partition, name, version),
+        deadKey: keys.dead(partition, name, version),
+        lettersKey: keys.letters(partition, name, version),
+        parkedKey: keys.parked(partition, name, version, key),
+      };
+      while (await rewindKey(port, blocked, { position, place: start.place, key }));
+    }
   await finishRewind(port, { checkpointKey, finishedKey: keys.finished(partition, name, version) }, { position, seen: start.seen });
 }
 
 /** What workers have in hand from before may still be handled to its end, but what they acknowledge does not count. */
-async function rewindGroup(connection: Connection, reactor: Rewindable, { partition, start, signal }: Rewind): Promise<void> {
+async function rewindGroup(connection: Connection, reactor: Reactor, { partition, start, signal }: Rewind): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const position = checkpointText(start.place);
@@ -68,11 +73,12 @@ async function rewindGroup(connection: Connection, reactor: Rewindable, { partit
   await resetGroup(port, groupKeys, { position, seen: start.seen });
 }
 
-async function* fieldsOf({ port }: Connection, hashKey: string): AsyncGenerator<string, void, undefined> {
-  let cursor = '0';
-  do {
-    const [next, found] = (await port.send(hashKey, ['HSCAN', hashKey, cursor, 'COUNT', '500'])) as [string, string[]];
-    for (let at = 0; at < found.length; at += 2) yield found[at] as string;
-    cursor = next;
-  } while (cursor !== '0');
+/** Each state holds the events of its process so far, and passes over those that it has. */
+function assertWhereStatesAllow(to: StartFrom): void {
+  if (to === 'start' || to === 'now') return;
+  throw new InvalidInputError(
+    'option to',
+    "'start' or 'now' for a process manager: its states hold all events before, and cannot be set back to a place",
+    to,
+  );
 }

@@ -168,6 +168,11 @@ export class Keys {
     return `${this.#tag(partition)}:reactions:${name}@${version}:${from}`;
   }
 
+  /** The last epochs of reactors that were dropped, by name and version: a hash. */
+  dropped(partition: number): string {
+    return `${this.#tag(partition)}:dropped`;
+  }
+
   /** The channel on which a projection's commits in a partition are told. */
   committedChannel(partition: number, name: string, version: number): string {
     return `${this.#tag(partition)}:committed:${name}@${version}`;
