@@ -4,10 +4,15 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WorkerSettings } from '../workers/processor.ts';
+import type { ReactorWorkerSettings } from '../workers/reactor.ts';
 import type { RawClient } from './clients.ts';
 import { until } from './processors.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../build/workers/processor.js', import.meta.url));
+function programOf(name: string): string {
+  const program = fileURLToPath(new URL(`../../build/workers/${name}.js`, import.meta.url));
+  if (!existsSync(program)) throw new Error(`${program} is missing: run npm run build first, as npm test does`);
+  return program;
+}
 
 /** A lease that a worker holds at this moment. */
 export interface HeldLease {
@@ -21,13 +26,14 @@ export class WorkerPool implements AsyncDisposable {
   /** Some kept running: those that ended by themselves before they were told to. */
   readonly unexpectedEnds: string[] = [];
   readonly #raw: RawClient;
-  readonly #settings: WorkerSettings;
+  readonly #program: string;
+  readonly #settings: WorkerSettings | ReactorWorkerSettings;
   readonly #leaseKeys: readonly string[];
   readonly #workers = new Set<ChildProcess>();
 
   /** `leaseKeys` are the hashes in which the workers' leases stand. */
-  constructor(raw: RawClient, settings: WorkerSettings, leaseKeys: readonly string[]) {
-    if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: run npm run build first, as npm test does`);
+  constructor(raw: RawClient, settings: WorkerSettings | ReactorWorkerSettings, leaseKeys: readonly string[]) {
+    this.#program = programOf('effectsKey' in settings ? 'reactor' : 'processor');
     this.#raw = raw;
     this.#settings = settings;
     this.#leaseKeys = leaseKeys;
@@ -38,7 +44,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   async #startOne(): Promise<void> {
-    const worker = fork(PROGRAM, [], {
+    const worker = fork(this.#program, [], {
       env: { ...process.env, MILLRACE_WORKER: JSON.stringify(this.#settings), NODE_OPTIONS: '' },
       execArgv: [],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

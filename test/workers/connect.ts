@@ -5,6 +5,7 @@ export interface WorkerStore {
   readonly url: string;
   readonly namespace: string;
   readonly library: 'node-redis' | 'ioredis';
+  readonly writerTtlMs?: number;
 }
 
 type SetUp =
