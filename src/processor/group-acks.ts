@@ -10,12 +10,13 @@ export interface Entry extends LogEntryId {
   readonly place: number;
 }
 
-/** What became of one. */
+/** What became of one: it was handled, or is to become a letter. */
 export interface Ended {
   readonly entry: Entry;
-  /** Undefined where it was handled. */
   readonly letter?: string;
   readonly leftovers?: Leftovers;
+  /** Called when it is acknowledged. */
+  readonly tell?: () => void;
 }
 
 export interface AcksOptions {

@@ -55,6 +55,8 @@ export class GroupMember {
   readonly #inHand = new Map<number, Entry>();
   /** What was found to be delivered, though no reply told so: that one may come yet. */
   readonly #found = new Set<number>();
+  /** Events that are handled while it is not known what became of an append of theirs, and since when. */
+  readonly #unsettled = new Map<number, number>();
   /** The number of each claim that is not the worker's own. */
   readonly #numbers = new Map<number, number>();
   #number = 0;
@@ -201,7 +203,7 @@ export class GroupMember {
     const { types } = this.#group.reactor;
     this.#inHand.set(entry.place, entry);
     if (types && !types.has(logEvent.event.type)) return this.#acks.add({ entry });
-    void this.#pool.handle(logEvent, String(entry.place)).then((outcome) => this.#ended(logEvent, entry, outcome));
+    this.#pool.add(logEvent, String(entry.place), (outcome) => this.#ended(logEvent, entry, outcome));
   }
 
   #handle(handling: Handling): Promise<unknown> | void {
@@ -209,18 +211,33 @@ export class GroupMember {
     return this.#reactions.handleBehind({ field: this.#worker.field, expected: '1', epoch }, handling);
   }
 
-  #ended({ category, event }: LogEvent, entry: Entry, outcome: Outcome): void {
+  /**
+   * What a handler appended may be on its way still, or lie in some socket: it is made once as long as its result is there, or this worker is
+   * fenced off. So an event is not acknowledged before that is settled.
+   */
+  #ended(logEvent: LogEvent, entry: Entry, outcome: Outcome): void {
+    const { place } = entry;
+    const isOpen = this.#reactions.isUnsettled(place, () => {
+      this.#unsettled.delete(place);
+      this.#close(logEvent, entry, outcome);
+    });
+    if (isOpen) this.#unsettled.set(place, performance.now());
+    else this.#close(logEvent, entry, outcome);
+  }
+
+  #close({ category, event }: LogEvent, entry: Entry, outcome: Outcome): void {
     if (this.#onRoom && this.#hasRoom()) this.#onRoom();
     if (outcome.kind === 'done') return this.#acks.add({ entry, leftovers: outcome.leftovers });
     if (outcome.kind === 'behind') return; // cannot be: each event is alone with its key
-    this.#options.onDeadLetter(event, outcome.error);
-    this.#acks.add({ entry, letter: encodeLetter(letterOf(category, '', outcome)) });
+    const tell = (): void => this.#options.onDeadLetter(event, outcome.error);
+    this.#acks.add({ entry, letter: encodeLetter(letterOf(category, '', outcome)), tell });
   }
 
   #acknowledged(ended: readonly Ended[], count: number): void {
-    for (const { entry, leftovers } of ended) {
+    for (const { entry, leftovers, tell } of ended) {
       this.#inHand.delete(entry.place);
       this.#numbers.delete(entry.place);
+      tell?.();
       // What stays is swept when the next process looks after the partition.
       if (leftovers && leftovers.appended.size > 0) this.#reactions.drop(leftovers).catch(() => undefined);
     }
@@ -246,6 +263,7 @@ export class GroupMember {
     const found = await this.#claims.keep(this.#inHand.values(), !this.#isOver);
     if (!found) return this.end('fenced');
     if (this.#isOver) return;
+    if (this.#isInDoubt()) return this.end('fenced');
     this.#takeFound(found);
     if (this.#options.isHalted() || (await this.#group.open()) !== 'open') return this.end('stopped');
     const most = this.#free();
@@ -255,6 +273,12 @@ export class GroupMember {
     if (!claimed || this.#isOver) return;
     if (claimed.lost.length > 0) this.#options.onRemoved(claimed.lost);
     this.#take(claimed.entries, claimed.number);
+  }
+
+  /** What nobody will ever tell: under another name the event is handled again, and the append is found, or made. */
+  #isInDoubt(): boolean {
+    const since = Math.min(...this.#unsettled.values());
+    return performance.now() - since > this.#options.claimMs;
   }
 
   #takeFound(found: readonly (readonly RawEntry[])[]): void {

@@ -1,6 +1,6 @@
 // What a reactor without order promises when its connections fail: every event is handled, what a handler appends is there once, and it comes back by itself.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type EventStore, type Reactor, reactor, StreamProcessor } from 'millrace';
+import { type EventStore, type Reactor, reactor, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import { testUrl, uniqueNamespace } from '../support/clients.ts';
 import { run, until } from '../support/processors.ts';
@@ -22,30 +22,30 @@ interface Behind extends AsyncDisposable {
 
 const ways: readonly {
   readonly name: string;
-  open(url: string, namespace: string): Promise<{ readonly store: EventStore; close(): Promise<void> }>;
+  open(url: string, options: StoreOptions): Promise<{ readonly store: EventStore; close(): Promise<void> }>;
 }[] = [
   {
     name: 'opened by URL',
-    async open(url, namespace) {
-      const store = await openStore({ url, namespace });
+    async open(url, options) {
+      const store = await openStore({ url, ...options });
       return { store, close: () => store.close() };
     },
   },
   {
     name: "over a client of the caller's own", // ioredis sends again by itself what was under way
-    async open(url, namespace) {
+    async open(url, options) {
       const own = await ownClient(url);
-      const store = await openStoreOver(own, { namespace });
+      const store = await openStoreOver(own, options);
       return { store, close: async () => (await store.close(), await own[Symbol.asyncDispose]()) };
     },
   },
 ];
 
-async function openBehindProxy(way: (typeof ways)[number]): Promise<Behind> {
+async function openBehindProxy(way: (typeof ways)[number], options: StoreOptions = {}): Promise<Behind> {
   const namespace = uniqueNamespace();
   const direct = await openStore({ url: testUrl(), namespace, partitions: 1 });
   const proxy = await startProxy(testUrl());
-  const opened = await way.open(proxy.url, namespace);
+  const opened = await way.open(proxy.url, { ...options, namespace });
   const end = async (): Promise<void> => (await proxy.accept(), proxy.thaw(), await opened.close(), await proxy.close(), await direct.close());
   return { store: opened.store, proxy, direct, [Symbol.asyncDispose]: end };
 }
@@ -167,6 +167,37 @@ describe.each(ways)('a reactor without order, of a store $name', (way) => {
     expect(await copiesIn(direct)).toEqual(upTo(5));
     await direct.append(notes.stream('a'), note(6));
     await until('it takes events again', () => begun.includes(6), 20_000);
+    expect(running.failed).toEqual([]);
+  });
+
+  it('does not take an event for done while nobody knows what became of its append: it begins anew, and finds that', async () => {
+    await using behind = await openBehindProxy(way, { timeoutMs: 300 });
+    const { store, proxy, direct } = behind;
+    const codes: unknown[] = [];
+    const attempts: number[] = [];
+    const told = reactor({
+      name: 'echo',
+      categories: [notes],
+      order: 'none',
+      handle: async ({ data }, context) => {
+        attempts.push(context.attempt);
+        await context.append(marks.stream('all'), note(data.n)).catch((error: unknown) => {
+          codes.push((error as { readonly code?: string }).code);
+          throw error;
+        });
+      },
+    });
+    await using running = run(store, { reactors: [told], leaseMs: 2_000 });
+    const lost = proxy.loseReplyOf(appending, {
+      whileCut: () => delay(1_500),
+    });
+    await direct.append(notes.stream('a'), note(1));
+    await lost;
+    await direct.append(notes.stream('a'), note(2));
+    await running.processor.runUntilCaughtUp();
+    expect(codes).toContain('outcome-unknown');
+    expect(attempts.filter((attempt) => attempt === 1).length).toBeGreaterThan(2);
+    expect(await copiesIn(direct)).toEqual(upTo(2));
     expect(running.failed).toEqual([]);
   });
 });
