@@ -11,6 +11,7 @@ import {
   StreamProcessor,
   type StreamProcessorOptions,
 } from 'millrace';
+import { connectRaw } from './clients.ts';
 import { marks, note, notes } from './store.ts';
 
 /** What the fold of `sums` gives: how many events, and the sum of their numbers. */
@@ -105,4 +106,10 @@ export async function keysOf(snapshots: SnapshotStore, ofProjection: AnyProjecti
   const keys: string[] = [];
   for await (const key of snapshots.keys(ofProjection)) keys.push(key);
   return keys.sort();
+}
+
+/** Every key in Redis of the store in this namespace. */
+export async function keysIn(namespace: string): Promise<string[]> {
+  await using raw = await connectRaw();
+  return (await raw.send('KEYS', `{${namespace}:*`)) as string[];
 }
