@@ -51,6 +51,8 @@ export interface CommitsOptions {
 /** Keeps one script from holding Redis for more than a few milliseconds. */
 const CLOSINGS_OF_A_COMMIT = 1_000;
 const BYTES_OF_A_COMMIT = 1_048_576;
+/** Letters hold the texts of their errors: not many of them may wait in memory. */
+const BYTES_WAITING_MAX = 4 * BYTES_OF_A_COMMIT;
 
 export class ReactionCommits {
   readonly #connection: Connection;
@@ -69,6 +71,8 @@ export class ReactionCommits {
   #first = 0;
   #through: { readonly place: number; readonly mark: string } | undefined;
   #closings: Closing[] = [];
+  /** What they take, about. */
+  #bytes = 0;
   /** How many closings were noted, and committed. */
   #noted = 0;
   #committed = 0;
@@ -94,6 +98,11 @@ export class ReactionCommits {
     return this.#slots.length - this.#first;
   }
 
+  /** Whether so much waits to be committed that nothing more should be begun. */
+  get isBehind(): boolean {
+    return this.#bytes > BYTES_WAITING_MAX;
+  }
+
   /** Notes an event that was read; the result says later that it is done. */
   open({ place, event }: LogEvent, isDone: boolean, isNoted: boolean): Slot {
     const slot: Slot = { place, mark: markOf(event), isDone, isNoted };
@@ -111,6 +120,7 @@ export class ReactionCommits {
   close(slot: Slot | undefined, steps: readonly ReactionStep[], leftovers?: Leftovers, onCommitted?: () => void): void {
     this.#closings.push({ slot, steps, leftovers, onCommitted });
     this.#noted += 1;
+    this.#bytes += bytesOf(steps);
     this.flush();
   }
 
@@ -233,11 +243,13 @@ export class ReactionCommits {
     let bytes = 0;
     let count = 0;
     for (const { steps } of this.#closings) {
-      for (const step of steps) bytes += 'letter' in step ? step.letter.length : 100;
+      bytes += bytesOf(steps);
       if (count > 0 && (count >= CLOSINGS_OF_A_COMMIT || bytes > BYTES_OF_A_COMMIT)) break;
       count += 1;
     }
-    return this.#closings.splice(0, count);
+    const taken = this.#closings.splice(0, count);
+    for (const { steps } of taken) this.#bytes -= bytesOf(steps);
+    return taken;
   }
 
   /** Those that are done while an earlier one is not: nobody has to do them again. */
@@ -251,6 +263,10 @@ export class ReactionCommits {
     }
     return steps;
   }
+}
+
+function bytesOf(steps: readonly ReactionStep[]): number {
+  return steps.reduce((sum, step) => sum + 100 + ('letter' in step ? step.letter.length : 0), 0);
 }
 
 export type { Slot };

@@ -223,7 +223,7 @@ export class ReactorTask implements Task {
   }
 
   #isFull({ pool, commits }: Tenure): boolean {
-    return pool.inHand >= 2 * this.reactor.concurrency || commits.length >= reactorLimits.eventsBehindCheckpoint;
+    return pool.inHand >= 2 * this.reactor.concurrency || commits.isBehind || commits.length >= reactorLimits.eventsBehindCheckpoint;
   }
 
   /** The key of an event that is to be handled; undefined for one that is passed over. */
