@@ -45,6 +45,27 @@ export const audits = reactor({
 });
 // #endregion
 
+/** Whoever makes small pictures of large ones. */
+export interface Painter {
+  paint(userId: string, options: { readonly signal: AbortSignal }): Promise<void>;
+}
+
+export function portray(painter: Painter) {
+  // #region unordered
+  const portraits = reactor({
+    name: 'portraits',
+    categories: [userUpdates],
+    order: 'none', // any process takes any event
+    concurrency: 64, // in each partition and process
+    timeoutMs: 300_000, // while it runs, its process keeps the event, however long that takes
+    handle: async (event, { signal }) => {
+      await painter.paint(event.streamName, { signal });
+    },
+  });
+  // #endregion
+  return portraits;
+}
+
 // #region append
 export const friendships = reactor({
   name: 'friendships',

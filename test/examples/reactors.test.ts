@@ -24,6 +24,14 @@ test('the reactor of the how-to sends one mail for each registration', async () 
   expect(sent).toEqual(['user_updates:1: Welcome, Duffy!']);
 });
 
+test('the reactor without order of the how-to takes every event', async () => {
+  await using store = await openStore();
+  for (const id of ['1', '2', '3']) await store.append(userUpdates.stream(id), duffy);
+  const painted: string[] = [];
+  await react(store, reactors.portray({ paint: async (userId) => void painted.push(userId) }));
+  expect(painted.toSorted()).toEqual(['user_updates:1', 'user_updates:2', 'user_updates:3']);
+});
+
 test('the reactor that appends does so once for each event, and its own events end the story', async () => {
   await using store = await openStore();
   await store.append(userFriends.stream('1'), { type: 'FriendAdded', data: { friendId: '2' } });
