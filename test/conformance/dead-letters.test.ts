@@ -227,7 +227,12 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
     it('are handled as they were edited; the log keeps the event', async () => {
       await using store = await openStore(options);
       const seen: unknown[] = [];
-      const subject = picky(store, [2], { handle: ({ type, data, metadata, id }) => void seen.push({ type, data, metadata, id }) });
+      const subject = picky(store, [2], {
+        handle: async ({ type, data, metadata, id }, context) => {
+          seen.push({ type, data, metadata, id });
+          await context.append(marks.stream('copies'), note(data.n));
+        },
+      });
       await store.append(notes.stream('a'), someNotes(3), { metadata: { correlationId: 'talk' } });
       await react(store, subject.reactor);
       const id = await onlyId(subject.letters);
