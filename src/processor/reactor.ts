@@ -29,6 +29,7 @@ export type StartFrom = 'start' | 'now' | Cursor | Position | Date;
  * makes them in the same order each time.
  */
 export interface ReactionContext {
+  // Functions, and no methods: a handler may take the context apart.
   /** Aborted when the attempt takes too long, when the processor stops, or when another process took over: the reason says which. */
   readonly signal: AbortSignal;
   /** 1 for the first attempt. It counts from 1 again after a process died, and when a dead letter is tried again. */
@@ -38,24 +39,24 @@ export interface ReactionContext {
   /** Rises with each process that takes over the partition: who stores it can refuse an older one (a fencing token). */
   readonly epoch: number;
   /** Appends to one stream, as `EventStore.append`. Throws ReactionFencedError where another process took over. */
-  append<E extends AnyEvent>(
+  readonly append: <E extends AnyEvent>(
     stream: StreamName<E>,
     events: NoInfer<E> | readonly NoInfer<E>[],
     options?: ReactionAppendOptions,
-  ): Promise<AppendResult>;
+  ) => Promise<AppendResult>;
   /** Executes a command, as `EventStore.execute`. Throws ReactionFencedError where another process took over. */
-  execute<E extends AnyEvent, Command, State>(
+  readonly execute: <E extends AnyEvent, Command, State>(
     decider: Decider<E, Command, State>,
     id: string,
     command: NoInfer<Command>,
     options?: ReactionExecuteOptions,
-  ): Promise<ExecuteResult<E, State>>;
+  ) => Promise<ExecuteResult<E, State>>;
   /** Schedules events, as `EventStore.schedule`. Throws ReactionFencedError where another process took over. */
-  schedule<E extends AnyEvent>(
+  readonly schedule: <E extends AnyEvent>(
     stream: StreamName<E>,
     events: NoInfer<E> | readonly NoInfer<E>[],
     options: ReactionScheduleOptions,
-  ): Promise<ScheduleResult>;
+  ) => Promise<ScheduleResult>;
 }
 
 /** Options of a reaction's appends: the idempotency key is the event's. */

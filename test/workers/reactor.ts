@@ -1,6 +1,6 @@
 // A process that runs the reactor of the crash tests until it is told to stop: they kill it and pause it in the middle of handlers.
 import { createClient } from '@redis/client';
-import { EventStore, StreamProcessor } from 'millrace';
+import { type EventStore, StreamProcessor } from 'millrace';
 import { openWorkerStore, type WorkerStore } from './connect.ts';
 import { effects } from './effects.ts';
 
