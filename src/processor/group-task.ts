@@ -150,9 +150,12 @@ export class GroupTask implements Task {
     });
     const nothing = (): undefined => undefined; // with no order, nothing waits behind a letter
     const waiting = { onFree: nothing, onFreed: nothing, onShift: nothing, parks: () => 0 };
-    const retries = new LetterRetries(this.#connection, reactor, partition, { pool, commits, onBroken, ...waiting });
+    const sweep = (): void => {
+      this.#reactions.sweep((each) => each <= tenure.place).catch(() => undefined); // what stays is swept by the next owner
+    };
+    const retries = new LetterRetries(this.#connection, reactor, partition, { pool, commits, onBroken, onDiscarded: sweep, ...waiting });
     const tenure: Tenure = { pool, commits, retries, place, clearAt: 0 };
-    this.#reactions.sweep((each) => each <= place).catch(() => undefined); // what stays is swept by the next owner
+    sweep();
     return tenure;
   }
 

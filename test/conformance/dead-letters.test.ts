@@ -393,6 +393,40 @@ describe('a letter', () => {
   });
 });
 
+describe('dead letters of a reactor that keeps no order', () => {
+  it('are listed, retried, edited and discarded, and nothing waits behind them', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using redis = await connectRaw();
+    const subject = picky(store, [2, 3, 4, 5], {
+      order: 'none',
+      handle: ({ data }, context) => context.append(marks.stream('copies'), note(data.n)),
+    });
+    await store.append(notes.stream('a'), someNotes(6));
+    await react(store, subject.reactor);
+    expect(subject.handled.toSorted()).toEqual(['a1', 'a6']);
+    const letters = await listed(subject.letters);
+    expect(letters.map(({ event, key, eventsWaiting, attempts }) => [event?.id, key, eventsWaiting, attempts])).toEqual(
+      [2, 3, 4, 5].map((n) => [`notes:a@${n}`, undefined, 0, 2]),
+    );
+    const [two, three, four] = letters.map(({ id }) => String(id));
+    subject.broken.delete(2);
+    expect(await subject.letters.retry([two, three].map(String))).toBe(2);
+    expect(await subject.letters.retry(String(four), { event: note(40) })).toBe(true);
+    await using _running = run(store, { reactors: [subject.reactor] });
+    await subject.letters.settled();
+    expect(subject.handled.toSorted()).toEqual(['a1', 'a2', 'a40', 'a6']);
+    expect(await subject.letters.get(String(three))).toMatchObject({ attempts: 4, retries: 1, state: 'dead' });
+    expect(await subject.letters.discardAll({ where: () => true })).toBe(2);
+    await subject.letters.settled();
+    expect(await subject.letters.count()).toBe(0);
+    expect(numbersOf(await collect(store.readStream(marks.stream('copies')))).toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6]);
+    const kept = async (): Promise<string[]> =>
+      ((await redis.send('HKEYS', new Keys(namespace, 1).reactions(0, 'picky', 1, 0))) as string[]).filter((field) => /^\d/.test(field));
+    await until('what was kept for them is gone', async () => (await kept()).length === 0);
+  });
+});
+
 describe('what cannot be done with dead letters', () => {
   it.each(['', '1', '9-0@x', '1767225600000-0@7', 'notes:a@1'])('is refused for what is no id of this store: %j', async (id) => {
     await using store = await openStore({ partitions: 4 });
