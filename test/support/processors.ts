@@ -109,7 +109,7 @@ export async function keysOf(snapshots: SnapshotStore, ofProjection: AnyProjecti
 }
 
 /** Every key in Redis of the store in this namespace. */
-export async function keysIn(namespace: string): Promise<string[]> {
-  await using raw = await connectRaw();
+export async function keysIn(namespace: string, url?: string): Promise<string[]> {
+  await using raw = await connectRaw(url);
   return (await raw.send('KEYS', `{${namespace}:*`)) as string[];
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { WorkerSettings } from '../workers/processor.ts';
+import type { ManagerWorkerSettings } from '../workers/manager.ts';
 import type { ReactorWorkerSettings } from '../workers/reactor.ts';
 import type { RawClient } from './clients.ts';
 import { until } from './processors.ts';
@@ -27,13 +28,13 @@ export class WorkerPool implements AsyncDisposable {
   readonly unexpectedEnds: string[] = [];
   readonly #raw: RawClient;
   readonly #program: string;
-  readonly #settings: WorkerSettings | ReactorWorkerSettings;
+  readonly #settings: WorkerSettings | ReactorWorkerSettings | ManagerWorkerSettings;
   readonly #leaseKeys: readonly string[];
   readonly #workers = new Set<ChildProcess>();
 
   /** `leaseKeys` are the hashes in which the workers' leases stand. */
-  constructor(raw: RawClient, settings: WorkerSettings | ReactorWorkerSettings, leaseKeys: readonly string[]) {
-    this.#program = programOf('effectsKey' in settings ? 'reactor' : 'processor');
+  constructor(raw: RawClient, settings: WorkerSettings | ReactorWorkerSettings | ManagerWorkerSettings, leaseKeys: readonly string[]) {
+    this.#program = programOf('runs' in settings ? settings.runs : 'effectsKey' in settings ? 'reactor' : 'processor');
     this.#raw = raw;
     this.#settings = settings;
     this.#leaseKeys = leaseKeys;
