@@ -19,6 +19,8 @@ export interface BenchEngine extends AsyncDisposable {
 /** What every figure is given. */
 export interface Bench {
   readonly rounds: number;
+  /** By whoever runs it: then figures that take long do not have fewer. */
+  readonly areRoundsGiven: boolean;
   readonly engine: BenchEngine;
   /** Another engine like `engine`: the same one where that is not ours to start. */
   another(): Promise<BenchEngine>;
@@ -37,6 +39,7 @@ export async function openBench(rounds: number | undefined): Promise<Bench> {
   const engine = await openEngine(program);
   return {
     rounds: rounds ?? (engine.isEmbedded ? ROUNDS_EMBEDDED : ROUNDS),
+    areRoundsGiven: rounds !== undefined,
     engine,
     another: () => openEngine(program),
     fsyncing: () => startServer(program ?? [], ['--appendonly', 'yes', '--appendfsync', 'always']),

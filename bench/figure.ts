@@ -10,6 +10,8 @@ export type Compare = 'ratio>=' | 'value<=' | 'difference<=';
 export interface Sides extends AsyncDisposable {
   ours(): Promise<number>;
   beside(): Promise<number>;
+  /** Asked once all rounds are done: what else was seen, in one line. */
+  note?(): string;
 }
 
 export interface Figure {
@@ -19,8 +21,13 @@ export interface Figure {
   readonly unit: string;
   /** One line: what it is compared with. */
   readonly beside: string;
-  readonly aim: number;
+  /** Null where none was set: the figure is only to be known. */
+  readonly aim: number | null;
   readonly compare: Compare;
+  /** For one that takes long: no more rounds than these, unless they are asked for. */
+  readonly roundsMax?: number;
+  /** Measured only where it is named by `--only`. */
+  readonly isOnDemand?: true;
   /** Why this engine cannot tell it, if it cannot. */
   whyNot?(bench: Bench): string | undefined;
   open(bench: Bench): Promise<Sides>;
@@ -34,9 +41,10 @@ export interface Measured {
   readonly beside: string;
   readonly besideValue: number | null;
   readonly ratio: number | null;
-  readonly aim: number;
+  readonly aim: number | null;
   readonly compare: Compare;
   readonly reason?: string;
+  readonly note?: string;
 }
 
 /** Measures one figure. Failures are told in the result, so that the other figures still come. */
@@ -56,14 +64,20 @@ async function inRounds(figure: Figure, bench: Bench): Promise<Measured> {
   // The first round warms up what is compiled and cached, and does not count.
   await oneRound(sides);
   const rounds: { readonly ours: number; readonly beside: number }[] = [];
-  for (let round = 0; round < bench.rounds; round += 1) rounds.push(await oneRound(sides));
+  for (let round = 0; round < roundsOf(figure, bench); round += 1) rounds.push(await oneRound(sides));
+  const note = sides.note?.();
   return {
     ...headOf(figure),
+    ...(note !== undefined && { note }),
     value: median(rounds.map(({ ours }) => ours)),
     besideValue: median(rounds.map(({ beside }) => beside)),
     // Of each round by itself: what slows the machine down for a while slows both sides.
     ratio: median(rounds.map(({ ours, beside }) => ours / beside)),
   };
+}
+
+function roundsOf({ roundsMax = Number.POSITIVE_INFINITY }: Figure, { rounds, areRoundsGiven }: Bench): number {
+  return areRoundsGiven ? rounds : Math.min(rounds, roundsMax);
 }
 
 async function oneRound(sides: Sides): Promise<{ ours: number; beside: number }> {
@@ -81,9 +95,9 @@ function notMeasured(figure: Figure, reason: string): Measured {
   return { ...headOf(figure), value: null, besideValue: null, ratio: null, reason };
 }
 
-/** Whether the aim was reached; undefined where nothing was measured. */
+/** Whether the aim was reached; undefined where nothing was measured, or aimed at. */
 export function reaches({ value, besideValue, ratio, aim, compare }: Measured): boolean | undefined {
-  if (value === null || besideValue === null || ratio === null) return undefined;
+  if (value === null || besideValue === null || ratio === null || aim === null) return undefined;
   if (compare === 'ratio>=') return ratio >= aim;
   return compare === 'value<=' ? value <= aim : value - besideValue <= aim;
 }

@@ -1,9 +1,8 @@
 // Figures of reading: all events, decoded; and how soon a subscriber has what was appended.
-import { setTimeout as delay } from 'node:timers/promises';
 import { type BareClient, connectBare } from './clients.ts';
 import { type Bench, newNamespace } from './engines.ts';
-import { type Figure, median, type Sides } from './figure.ts';
-import { EVENTS_PER_STREAM, forEachNumber, friendAdded, friends, openStore, secondsOf } from './workload.ts';
+import type { Figure, Sides } from './figure.ts';
+import { EVENTS_PER_STREAM, forEachNumber, friendAdded, friends, latencyOf, openStore, secondsOf } from './workload.ts';
 
 const EVENTS = 200_000;
 const PAGE = 1_000;
@@ -83,11 +82,13 @@ async function openSubscribe({ engine }: Bench): Promise<Sides> {
   return {
     ours: () =>
       latencyOf(
+        DELIVERIES,
         () => events.next(),
         () => store.append(friends.stream('1'), friendAdded(number++)),
       ),
     beside: () =>
       latencyOf(
+        DELIVERIES,
         async () => (last = await nextEntry(reader, log, last)),
         () => producer.sendCommand(['XADD', log, '*', ...fields()]),
       ),
@@ -105,17 +106,4 @@ async function nextEntry(reader: BareClient, log: string, last: string): Promise
   const [id, fields] = reply[0]?.[1][0] ?? ['', []];
   JSON.parse(fields[7] as string);
   return id;
-}
-
-/** Milliseconds from the call of `send` until `receive`, which was waiting, has it; the median of many. */
-async function latencyOf(receive: () => Promise<unknown>, send: () => Promise<unknown>): Promise<number> {
-  const latencies: number[] = [];
-  for (let i = 0; i < DELIVERIES; i += 1) {
-    const received = receive().then(() => performance.now());
-    await delay(2); // until the reader waits in Redis
-    const start = performance.now();
-    await send();
-    latencies.push((await received) - start);
-  }
-  return median(latencies);
 }

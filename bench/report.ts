@@ -5,9 +5,9 @@ export function asJson(figures: readonly Measured[]): string {
   return JSON.stringify({ figures: figures.map(ordered) }, undefined, 2);
 }
 
-function ordered({ name, value, unit, beside, besideValue, ratio, aim, compare, reason }: Measured): Measured {
+function ordered({ name, value, unit, beside, besideValue, ratio, aim, compare, reason, note }: Measured): Measured {
   const figure = { name, value: short(value), unit, beside, besideValue: short(besideValue), ratio: short(ratio), aim, compare };
-  return reason === undefined ? figure : { ...figure, reason };
+  return { ...figure, ...(reason !== undefined && { reason }), ...(note !== undefined && { note }) };
 }
 
 /** More digits than these say nothing. */
@@ -20,8 +20,8 @@ export function asTable(figures: readonly Measured[]): string {
   const head = ['figure', 'value', 'beside it', 'ratio', 'aim', ''];
   const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => (row[column] ?? '').length)));
   const lines = [head, widths.map((width) => '-'.repeat(width)), ...rows].map((row) => lineOf(row, widths));
-  const reasons = figures.flatMap(({ name, reason }) => (reason === undefined ? [] : [`${name}: ${reason}`]));
-  return [...lines, ...(reasons.length > 0 ? ['', ...reasons] : [])].join('\n');
+  const remarks = figures.flatMap(({ name, reason, note }) => [reason, note].flatMap((text) => (text === undefined ? [] : [`${name}: ${text}`])));
+  return [...lines, ...(remarks.length > 0 ? ['', ...remarks] : [])].join('\n');
 }
 
 /** One line about one figure, for watching the run. */
@@ -31,12 +31,18 @@ export function asLine(figure: Measured): string {
 
 function rowOf(figure: Measured): string[] {
   const { name, value, unit, besideValue, ratio } = figure;
+  if (value === null) return [name, 'not measured', '', '', aimOf(figure), ''];
+  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), verdictOn(figure)];
+}
+
+function verdictOn(figure: Measured): string {
   const reached = reaches(figure);
-  if (reached === undefined) return [name, 'not measured', '', '', aimOf(figure), ''];
-  return [name, `${rounded(value)} ${unit}`, rounded(besideValue), rounded(ratio), aimOf(figure), reached ? 'reached' : 'NOT reached'];
+  if (reached === undefined) return '';
+  return reached ? 'reached' : 'NOT reached';
 }
 
 function aimOf({ aim, compare, unit }: Measured): string {
+  if (aim === null) return '';
   if (compare === 'ratio>=') return `ratio >= ${aim}`;
   return compare === 'value<=' ? `value <= ${aim} ${unit}` : `value - beside <= ${aim}`;
 }

@@ -1,9 +1,14 @@
 // What is appended in every figure, and how many wait for it at the same time.
+import { setTimeout as delay } from 'node:timers/promises';
 import { category, type Event, EventStore } from 'millrace';
 import type { BenchEngine } from './engines.ts';
+import { median } from './figure.ts';
 
 /** Its data is 61 bytes of JSON. */
 export type FriendAdded = Event<'FriendAdded', { friendId: string; since: string; via: string }>;
+
+/** Where nothing was done for so long in a benchmark, nothing ever will be. */
+const DEADLINE_MS = 60_000;
 
 export const friends = category<FriendAdded>('user_friends');
 
@@ -46,6 +51,35 @@ export async function secondsOf(work: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await work();
   return (performance.now() - start) / 1_000;
+}
+
+/** Rejects with how far it is where it hangs. */
+export async function inTime<T>(work: Promise<T>, howFar: () => string): Promise<T> {
+  const ended = new AbortController();
+  const late = delay(DEADLINE_MS, undefined, { signal: ended.signal }).then(() => {
+    throw new Error(`After ${DEADLINE_MS / 1_000} s ${howFar()}.`);
+  });
+  late.catch(() => {}); // it was in time
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    ended.abort();
+  }
+}
+
+/** Milliseconds from the call of `send` until `receive`, which was waiting, has it; the median of many. */
+export async function latencyOf(deliveries: number, receive: () => Promise<unknown>, send: () => Promise<unknown>): Promise<number> {
+  const latencies: number[] = [];
+  for (let i = 0; i < deliveries; i += 1) {
+    let at = 0;
+    const received = receive().then(() => (at = performance.now()));
+    await delay(2); // until the reader waits in Redis
+    const start = performance.now();
+    await send();
+    await inTime(received, () => `${i} of ${deliveries} were received`);
+    latencies.push(at - start);
+  }
+  return median(latencies);
 }
 
 /** The same sequence in every run: a figure must not depend on luck. From 0 to below `below`. */
