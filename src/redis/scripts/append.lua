@@ -96,10 +96,10 @@ local number = 0 -- of the append
 local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what end
 local function failed(message) except('e' .. string.gsub(message, '%s', '\31')) end
 
--- XADD to a log that is not there yet, whose category is registered with it. Others are tried with NOMKSTREAM, which tells at no cost.
-local function first_of(log, ...)
-  call('SADD', KEYS[3], sub(log, find(log, '}:log:', 1, true) + 6))
-  return pcall('XADD', log, ...)
+-- A category is registered with the first event of each of its streams, for one of them is its own first. What is wrong, or nil.
+local function register(log)
+  local reply = pcall('SADD', KEYS[3], sub(log, find(log, '}:log:', 1, true) + 6))
+  return type(reply) == 'table' and reply.err or nil
 end
 
 -- XADD where the log ends at or behind `place`, for somebody else wrote there: `place` moves behind that entry.
@@ -124,7 +124,7 @@ end
 
 -- XADD at `place`, or behind somebody else's entry. The place, or nil and what is wrong.
 local function add(log, ...)
-  local reply = pcall('XADD', log, 'NOMKSTREAM', entry_id(place), ...) or first_of(log, entry_id(place), ...)
+  local reply = pcall('XADD', log, entry_id(place), ...)
   if type(reply) == 'table' and reply.err and find(reply.err, 'equal or smaller', 1, true) then reply = add_behind(log, ...) end
   if type(reply) == 'table' and reply.err then return nil, reply.err end
   place = place + 1
@@ -152,12 +152,13 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
     call('RPOP', index)
     return conflict(0, version - 1, index_key, log_key, expected)
   end
-  local added, wrong
-  if late then
+  local added
+  local wrong = version == 1 and register(log) or nil
+  if not wrong and late then
     added, wrong = add(log, 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data, 'at', late)
-  else
+  elseif not wrong then
     -- As `add` does, without what it costs to hand over so many values: this is what nearly all appends are.
-    local reply = pcall('XADD', log, 'NOMKSTREAM', entry_id(place), 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data)
+    local reply = pcall('XADD', log, entry_id(place), 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data)
     if type(reply) == 'string' then
       added = place
       place = place + 1
@@ -268,6 +269,8 @@ local function multi_functions()
     local index, log, places = KEYS[stream.index], KEYS[stream.log], {}
     local undo = { log = log, index = index, places = places, pushed = 0 }
     local id = sub(index, stream.id_from)
+    local unregistered = length == 0 and #stream.events > 0 and register(log)
+    if unregistered then return undo, unregistered end
     for e, i in ipairs(stream.events) do
       local extras = extras_at(i + 3, ARGV[i + 2], place)
       local added, wrong = add(log, 'type', ARGV[i], 'id', id, 'version', length + e, 'data', ARGV[i + 1], unpack(extras))
