@@ -1,4 +1,5 @@
 // Dead letters that are to be tried again, and the events that waited behind them: in the order of their key, a bounded number at a time.
+import type { RecordedEvent } from '../event.ts';
 import type { Connection } from '../redis/connection.ts';
 import type { HandlerPool, Outcome } from './handler-pool.ts';
 import { decodeLetter, edited, type EditedEvent, encodeLetter, letterOf, parseWaitingEntry, readAt } from './letter.ts';
@@ -17,6 +18,8 @@ export interface RetriesOptions {
   /** Told when one of those that waited waits no more. */
   readonly onShift: () => void;
   readonly onBroken: (error: unknown) => void;
+  /** Told when one that waited became a letter, once that is committed. */
+  readonly onDeadLetter?: (event: RecordedEvent, error: unknown) => void;
   /** How many events of a blocked key were sent to wait so far, in this process. */
   readonly parks: (key: string) => number;
   /** Told once nothing is under way, where a letter was discarded: what was kept for its event is to be removed. */
@@ -166,17 +169,24 @@ export class LetterRetries {
       this.#shift([{ what: 'shift', key }], outcome.leftovers);
       return true;
     }
-    if (outcome.kind === 'failed')
-      this.#shift([
-        { what: 'shift', key },
-        { what: 'dead', key, place, letter: encodeLetter(letterOf(category, key, outcome)) },
-      ]);
+    if (outcome.kind === 'failed') {
+      const letter = encodeLetter(letterOf(category, key, outcome));
+      const tell = (): void => this.#options.onDeadLetter?.(logEvent.event, outcome.error);
+      this.#shift(
+        [
+          { what: 'shift', key },
+          { what: 'dead', key, place, letter },
+        ],
+        undefined,
+        tell,
+      );
+    }
     return false;
   }
 
-  #shift(steps: Parameters<ReactionCommits['close']>[1], leftovers?: Leftovers): void {
+  #shift(steps: Parameters<ReactionCommits['close']>[1], leftovers?: Leftovers, onCommitted?: () => void): void {
     this.#options.onShift();
-    this.#options.commits.close(undefined, steps, leftovers);
+    this.#options.commits.close(undefined, steps, leftovers, onCommitted);
   }
 
   /** Whether nothing waits any more: then the key's next event may be handled. */

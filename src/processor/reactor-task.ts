@@ -204,10 +204,9 @@ export class ReactorTask implements Task {
       commits,
       onFree: (key) => free(tenure, key),
       onFreed: (key) => tenure.changed.delete(key),
-      onShift: () => {
-        tenure.waiting -= 1;
-      },
+      onShift: () => void (tenure.waiting -= 1),
       onBroken,
+      onDeadLetter: (event, error) => this.#options.onDeadLetter(this, event, error),
       parks: (each) => tenure.blocked.get(each) ?? 0,
       onDiscarded: () => void this.#sweep().catch(() => undefined), // what stays is swept by the next owner
     });

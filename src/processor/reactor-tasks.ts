@@ -38,7 +38,8 @@ export function reactorRun(
 ): ReactorRun {
   const { leaseMs, owner } = options;
   const of: ReactorIn = { reactor: reactor.name, version: reactor.version, partition };
-  const times = { leaseMs, graceMs: Math.min(leaseMs, connection.timeoutMs) / 2 };
+  // Twice that passes at most before a processor has stopped, which must not take longer than `timeoutMs`, what is given back included.
+  const times = { leaseMs, graceMs: Math.min(leaseMs / 2, connection.timeoutMs / 3) };
   const onDeadLetter = (event: RecordedEvent, error: unknown): void => options.onDeadLetter(of, event, error);
   if (reactor.order === 'stream') {
     const task = new ReactorTask(connection, executor, reactor, partition, {

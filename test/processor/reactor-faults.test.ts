@@ -1,5 +1,5 @@
 // Reactors when the connection or the server fails: what handlers append is there once, nothing is passed over, and a lost log is told.
-import { type EventStore, LogLostError, type ProcessorEvents, reactor, StreamProcessor } from 'millrace';
+import { type EventStore, LogLostError, type ProcessorEvents, ReactionFencedError, reactor, StreamProcessor } from 'millrace';
 import { describe, expect, test, type TestContext } from 'vitest';
 import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, type TestEngine, whyNoEngine } from '../support/engine.ts';
@@ -94,6 +94,44 @@ describe('what a handler appends', () => {
     for (const id of ids) expect(numbersOf(await collect(beside.readStream(marks.stream(`${id}-copy`))))).toEqual(numbersOf(someNotes(60)));
     expect(running.failed).toEqual([]);
   });
+});
+
+test('an owner that was cut off past its lease appends nothing any more, here or in another partition, and commits nothing', async () => {
+  await using bench = await openBench();
+  const { proxy, store, beside } = bench;
+  const [errors, handled]: [unknown[], string[]] = [[], []];
+  let release = (): void => undefined;
+  const released = new Promise<void>((resolve) => (release = resolve));
+  // Some of these lie in the event's partition, and some do not.
+  const targets = ['a', 'b', 'c', 'd', 'e', 'f', 'g'].map((id) => marks.stream(id));
+  const copying = (by: string) =>
+    reactor({
+      name: 'copying',
+      categories: [notes],
+      retry: { attempts: 1 },
+      handle: async ({ data: { n } }, { append }) => {
+        if (by === 'old') await released;
+        const outcomes = await Promise.allSettled(targets.map((target) => append(target, note(n))));
+        for (const outcome of outcomes) if (outcome.status === 'rejected') errors.push(outcome.reason);
+        handled.push(by);
+      },
+    });
+  await using old = run(store, { reactors: [copying('old')], leaseMs: LEASE_MS });
+  const letters: unknown[] = [];
+  old.processor.on('deadLetter', (letter) => letters.push(letter));
+  await beside.append(notes.stream('a'), note(1));
+  await until('the old one works', async () => (await old.processor.progress()).reactors.every(({ isRunHere }) => isRunHere));
+  proxy.freeze();
+  release(); // what it appends is on its way now
+  await using next = run(beside, { reactors: [copying('new')], leaseMs: LEASE_MS });
+  await until('another one has taken over, and handled it', () => handled.includes('new'));
+  expect(errors).toEqual([]);
+  proxy.thaw();
+  await until('the old one is told', () => errors.length === targets.length);
+  expect(errors.every((error) => error instanceof ReactionFencedError)).toBe(true);
+  for (const target of targets) expect(numbersOf(await collect(beside.readStream(target)))).toEqual([1]);
+  await until('all is committed', async () => (await next.processor.progress()).reactors.every(({ lagEvents }) => lagEvents === 0));
+  expect([...old.failed, ...next.failed, ...letters]).toEqual([]);
 });
 
 test('after a lost connection a handler has a higher epoch, and the signal of the one before is aborted', async () => {

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import {
   type EventStore,
   OutcomeUnknownError,
+  ProcessorControl,
   ReactionTimeoutError,
   type Reactor,
   type ReactionContext,
@@ -14,7 +15,7 @@ import { describe, expect, test } from 'vitest';
 import type { LogEvent } from '../../src/log/entry.ts';
 import { HandlerPool } from '../../src/processor/handler-pool.ts';
 import { Unsettled } from '../../src/processor/unsettled.ts';
-import { uniqueNamespace } from '../support/clients.ts';
+import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { appendNumbers, run, until } from '../support/processors.ts';
 import { collect, errorOf, marks, note, notes, numbersOf, openStore, someNotes } from '../support/store.ts';
 
@@ -175,6 +176,29 @@ describe('a processor that stops', () => {
     await react(store, second); // long before the lease would have run out
     expect(handled.toSorted((a, b) => a - b)).toEqual([1, 1, 2, 3]);
     expect(letters).toEqual([]);
+  });
+
+  test('gives its work back before stop resolves, also where a handler does not heed its signal', { timeout: 60_000 }, async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace, partitions: 1, timeoutMs: 900 });
+    await using redis = await connectRaw();
+    let isRunning = false;
+    const deaf = reactor({
+      name: 'deaf',
+      categories: [notes],
+      handle: async () => {
+        isRunning = true;
+        await never();
+      },
+    });
+    await using running = run(store, { reactors: [deaf], leaseMs: 60_000 });
+    await store.append(notes.stream('a'), note(1));
+    await until('it is being handled', () => isRunning);
+    await running.processor.stop();
+    expect(await redis.send('HGET', `{${namespace}:0}:checkpoint:deaf@1`, 'owner')).toBe('');
+    const handled: number[] = [];
+    await react(store, listing(handled, 'start', 'deaf'));
+    expect(handled).toEqual([1]);
   });
 
   test('loses nothing when its store is closed under running handlers', { timeout: 60_000 }, async () => {
@@ -374,6 +398,34 @@ test('a reactor whose key cannot be told stands still at that event, and says so
   await appendNumbers(store, 'a', [1, 2, 3]);
   const error = await errorOf(react(store, broken));
   expect(error).toMatchObject({ code: 'reactor-failed', cause: { message: 'no key' } });
+});
+
+test('a dead letter is told once it is one, also where its event had waited behind another', async () => {
+  await using store = await openStore({ partitions: 1 });
+  const isMended = { at: 0 };
+  const picky = reactor({
+    name: 'picky',
+    categories: [notes],
+    retry: { attempts: 1 },
+    handle: async ({ data: { n } }) => {
+      if (n > isMended.at) throw new Error(`cannot take ${n}`);
+    },
+  });
+  await using running = run(store, { reactors: [picky] });
+  const letters = new ProcessorControl(store).deadLetters(picky);
+  const told: number[] = [];
+  const open: Promise<number>[] = [];
+  running.processor.on('deadLetter', ({ event }) => {
+    told.push((event.data as { readonly n: number }).n);
+    open.push(letters.count());
+  });
+  await appendNumbers(store, 'a', [1, 2]);
+  await until('the first is told', () => told.length === 1);
+  isMended.at = 1;
+  await letters.retryAll();
+  await until('the second is told', () => told.length === 2);
+  expect(told).toEqual([1, 2]);
+  expect(await Promise.all(open)).toEqual([1, 1]);
 });
 
 describe('a pool of handlers', () => {
