@@ -243,7 +243,7 @@ export class DocumentTooLargeError extends MillraceError {
 
   constructor(projection: string, key: string, { bytes, bytesMax }: { readonly bytes: number; readonly bytesMax: number }) {
     super(
-      `Document ${show(key)} of projection ${projection} takes ${bytes} bytes, and at most ${bytesMax} are stored. ` +
+      `Document ${show(key)} of ${projection} takes ${bytes} bytes, and at most ${bytesMax} are stored. ` +
         'Nothing of the event was stored. Keep less in it, or spread it over several documents (key).',
     );
     this.key = key;

@@ -239,7 +239,7 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
       );
       throw failure.cause;
     },
-    /^Document "1" of projection .*large.* takes \d+ bytes, and at most 4194304 are stored/,
+    /^Document "1" of .*large.* takes \d+ bytes, and at most 4194304 are stored/,
   ],
   [
     'source-failed',

@@ -9,7 +9,8 @@ import type { ReactorWorkerSettings } from '../workers/reactor.ts';
 import type { RawClient } from './clients.ts';
 import { until } from './processors.ts';
 
-function programOf(name: string): string {
+/** A program of test/workers. */
+export function programOf(name: string): string {
   const program = fileURLToPath(new URL(`../../build/workers/${name}.js`, import.meta.url));
   if (!existsSync(program)) throw new Error(`${program} is missing: run npm run build first, as npm test does`);
   return program;
