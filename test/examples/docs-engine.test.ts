@@ -1,6 +1,6 @@
 // Runs the code and the settings that the documents show for engines that are set in a certain way.
 import { readFileSync } from 'node:fs';
-import { category, EventStore, ProcessorControl, projection, serving, SnapshotStore, source, StreamProcessor } from 'millrace';
+import { category, EventStore, ProcessorControl, projection, reactor, serving, SnapshotStore, source, StreamProcessor } from 'millrace';
 import { expect, test } from 'vitest';
 import { openDurably, openReplicated, register } from '../../examples/docs/durability.ts';
 import { connectRaw, testClient, uniqueNamespace } from '../support/clients.ts';
@@ -28,6 +28,7 @@ test('the settings for durable writes start an engine that syncs each write, and
 });
 
 const notes = category<{ readonly type: 'Noted'; readonly data: number }>('notes');
+const echoes = category<{ readonly type: 'Noted'; readonly data: number }>('echoes');
 const legacy = source({ key: 'user_updates', into: notes, decode: () => ({ id: '1', event: { type: 'Noted', data: 0 } }) });
 const plain = projection({ name: 'plain', categories: [notes], initialState: () => 0, evolve: (sum, { data }) => (data < 0 ? null : sum + data) });
 const keyed = projection({
@@ -65,6 +66,33 @@ async function useEverything(store: EventStore): Promise<void> {
   expect((await processor.progress()).projections.map(({ error }) => error)).not.toContainEqual(expect.any(Error));
   await processor.stop();
   await controlEverything(store, snapshots);
+  for (const order of ['stream', 'none'] as const) await reactToEverything(store, order);
+}
+
+async function reactToEverything(store: EventStore, order: 'stream' | 'none'): Promise<void> {
+  const isDown = { now: true };
+  const fragile = reactor({
+    name: `fragile-${order}`,
+    categories: [notes],
+    order,
+    retry: { attempts: 2, minDelayMs: 1 },
+    handle: async ({ data }, context) => {
+      await context.append(echoes.stream('1'), { type: 'Noted', data });
+      if (isDown.now && data > 0) throw new Error('down');
+    },
+  });
+  await using processor = new StreamProcessor(store, { reactors: [fragile] });
+  await processor.runUntilCaughtUp();
+  const letters = new ProcessorControl(store).deadLetters(fragile);
+  for await (const { id } of letters.list({ limit: 1 })) await letters.retry(id, { event: { type: 'Noted', data: -2 } });
+  isDown.now = false;
+  await letters.discardAll({ where: ({ state }) => state === 'dead' });
+  await letters.retryAll();
+  await using again = new StreamProcessor(store, { reactors: [fragile] });
+  again.start();
+  await letters.settled({ signal: AbortSignal.timeout(10_000) });
+  expect(await letters.count()).toBe(0);
+  expect((await again.progress()).reactors.map(({ error }) => error)).not.toContainEqual(expect.any(Error));
 }
 
 async function controlEverything(store: EventStore, snapshots: SnapshotStore): Promise<void> {
