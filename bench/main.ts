@@ -2,6 +2,7 @@
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { appendFigures } from './append.ts';
+import { bullmqFigures } from './bullmq.ts';
 import { openBench } from './engines.ts';
 import { type Figure, type Measured, measure } from './figure.ts';
 import { manyStreamsFigures } from './many-streams.ts';
@@ -16,7 +17,15 @@ const USAGE = `npm run bench -- [--json] [--only name,name] [--rounds n]
   --only    only these figures; some are measured only when they are named
   --rounds  how often both sides of a figure are measured (default 7, of figures that take long fewer; 3 on the embedded engine)`;
 
-const all: readonly Figure[] = [...appendFigures, ...readFigures, ...projectFigures, ...reactFigures, ...memoryFigures, ...manyStreamsFigures];
+const all: readonly Figure[] = [
+  ...appendFigures,
+  ...readFigures,
+  ...projectFigures,
+  ...reactFigures,
+  ...bullmqFigures,
+  ...memoryFigures,
+  ...manyStreamsFigures,
+];
 
 interface Options {
   readonly json: boolean;

@@ -69,7 +69,7 @@ export async function reactTo(store: EventStore, events: number, options: { name
   await using processor = new StreamProcessor(store, { reactors: [empty], deliverScheduled: false });
   let done = 0;
   const over = new Promise<void>((resolve, reject) => {
-    processor.on('failed', ({ error }) => reject(error));
+    processor.on('failed', ({ error }) => reject(error as Error));
     processor.on('reacted', (commit) => {
       done += commit.events;
       if (done >= events) resolve();
