@@ -172,6 +172,7 @@ describe('a reactor', () => {
     const each = reactor({
       name: 'each',
       categories: [notes],
+      retry: { attempts: 1_000, minDelayMs: 1, maxDelayMs: 50 },
       handle: async ({ data: { n } }, { append }) => {
         await append(marks.stream('a'), note(n));
         handled.push(n);
@@ -179,9 +180,8 @@ describe('a reactor', () => {
     });
     await using running = run(store, { reactors: [each], leaseMs: LEASE_MS });
     for (let round = 0; round < 3; round += 1) {
-      const appending = appendNumbers(store, 'a', numbersOf(someNotes(20, round * 20 + 1)));
-      await engine.restart();
-      await appending;
+      await appendNumbers(store, 'a', numbersOf(someNotes(20, round * 20 + 1)));
+      await engine.restart(); // while the last ones are being handled
     }
     await until('all is handled', () => new Set(handled).size === 60);
     const copies = numbersOf(await collect(store.readStream(marks.stream('a'))));
