@@ -45,6 +45,7 @@ export class LetterRetries {
   readonly #underWay = new Set<string>();
   #lookAt = 0;
   #isLooking = false;
+  #foundNothing = false;
   #hasDiscarded = false;
   #isEnded = false;
 
@@ -60,6 +61,11 @@ export class LetterRetries {
     if (performance.now() >= this.#lookAt) void this.#look();
   }
 
+  /** Whether there was nothing to try again, at the last look. */
+  get isIdle(): boolean {
+    return this.#foundNothing && this.#underWay.size === 0;
+  }
+
   /** Starts nothing more. */
   end(): void {
     this.#isEnded = true;
@@ -73,6 +79,7 @@ export class LetterRetries {
       const most = this.#underWay.size + this.#reactor.concurrency;
       const key = this.#key('retrying');
       const found = (await this.#connection.port.send(key, ['ZRANGE', key, '0', String(most - 1), 'WITHSCORES'])) as string[];
+      this.#foundNothing = found.length === 0;
       for (let at = 0; at < found.length; at += 2) this.#begin(found[at] as string, found[at + 1] as string);
     } catch (error) {
       this.#fail(error);

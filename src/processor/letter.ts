@@ -1,4 +1,5 @@
 // A dead letter as it lies in Redis: which event was given up, why, how often it was tried and when.
+import { ReactorFailedError } from '../errors.ts';
 import type { AnyEvent, EventMetadata, RecordedEvent } from '../event.ts';
 import { decodeEntry, type LogEvent } from '../log/entry.ts';
 import { entryIdOf } from '../position.ts';
@@ -82,4 +83,10 @@ export function waitingEntry({ place, category }: LogEvent): string {
 export function parseWaitingEntry(text: string): { readonly place: number; readonly category: string } {
   const space = text.indexOf(' ');
   return { place: Number(text.slice(0, space)), category: text.slice(space + 1) };
+}
+
+/** Why a reactor stands still before an event. */
+export function tooManyWaiting(name: string, { event }: LogEvent, most: number): ReactorFailedError {
+  const why = `More than ${most} events of this partition wait behind dead letters: retry those, edit or discard them.`;
+  return new ReactorFailedError(name, event, { cause: new Error(why) });
 }

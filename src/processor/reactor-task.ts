@@ -9,7 +9,7 @@ import { packEntryId } from '../position.ts';
 import { raiseEpoch } from '../redis/reaction-scripts.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import type { Checkpoint } from './lease.ts';
-import { encodeLetter, letterOf, waitingEntry } from './letter.ts';
+import { encodeLetter, letterOf, tooManyWaiting, waitingEntry } from './letter.ts';
 import { LetterRetries } from './letter-retries.ts';
 import { type Begun, ReactionCommits, type Slot } from './reaction-commits.ts';
 import { type ReactionHandler, Reactions } from './reaction-context.ts';
@@ -17,6 +17,7 @@ import { isProcessManager } from './process-manager.ts';
 import { ProcessSteps } from './process-step.ts';
 import type { Reactor } from './reactor.ts';
 import { readBeginning } from './start-from.ts';
+import { free, type Tenure } from './reactor-tenure.ts';
 import { type Batch, LeaseLost, type Task } from './task.ts';
 
 /** Bounds of what a reactor has in hand. */
@@ -33,21 +34,6 @@ export interface ReactorTaskOptions {
   readonly graceMs: number;
   readonly onCommit: (task: ReactorTask, events: number) => void;
   readonly onDeadLetter: (task: ReactorTask, event: RecordedEvent, error: unknown) => void;
-}
-
-/** All that belongs to one lease. */
-interface Tenure {
-  readonly pool: HandlerPool;
-  readonly commits: ReactionCommits;
-  readonly retries: LetterRetries;
-  readonly finished: ReadonlySet<number>;
-  /** Keys that were found blocked by a letter, or became so here; how many events were sent to wait here. */
-  readonly blocked: Map<string, number>;
-  /** Keys that are free since a moment ago: what is read of them may be older. */
-  readonly changed: Set<string>;
-  standing: Marked;
-  mayBeBlocked: boolean;
-  waiting: number;
 }
 
 export class ReactorTask implements Task {
@@ -99,8 +85,11 @@ export class ReactorTask implements Task {
       this.forget();
       throw broken as Error;
     }
-    this.#tenure ??= await this.#begin();
-    this.#tenure.retries.look();
+    const tenure = (this.#tenure ??= await this.#begin());
+    tenure.retries.look();
+    if (!tenure.overflow || !this.#isOverfull(tenure) || !tenure.retries.isIdle) return;
+    this.forget();
+    throw tooManyWaiting(this.name, tenure.overflow, reactorLimits.eventsWaiting);
   }
 
   async take({ events, through, mark }: Batch): Promise<void> {
@@ -211,7 +200,16 @@ export class ReactorTask implements Task {
       onDiscarded: () => void this.#sweep().catch(() => undefined), // what stays is swept by the next owner
     });
     const { place, mark } = begun;
-    const tenure: Tenure = { pool, commits, retries, ...found, blocked: new Map(), changed: new Set(), standing: { place, mark } };
+    const tenure: Tenure = {
+      pool,
+      commits,
+      retries,
+      ...found,
+      blocked: new Map(),
+      changed: new Set(),
+      standing: { place, mark },
+      overflow: undefined,
+    };
     return tenure;
   }
 
@@ -221,8 +219,15 @@ export class ReactorTask implements Task {
     if (typeof position === 'string' && position !== '') await this.#handler.sweep((place) => place <= packEntryId(position));
   }
 
-  #isFull({ pool, commits }: Tenure): boolean {
+  #isFull(tenure: Tenure): boolean {
+    const { pool, commits } = tenure;
+    if (this.#isOverfull(tenure)) return true;
     return pool.inHand >= 2 * this.reactor.concurrency || commits.isBehind || commits.length >= reactorLimits.eventsBehindCheckpoint;
+  }
+
+  /** Nothing more is read then, while letters are retried or discarded: that makes room. */
+  #isOverfull({ waiting, overflow, retries }: Tenure): boolean {
+    return waiting > reactorLimits.eventsWaiting && (overflow !== undefined || !retries.isIdle);
   }
 
   /** The key of an event that is to be handled; undefined for one that is passed over. */
@@ -270,7 +275,7 @@ export class ReactorTask implements Task {
   #park(tenure: Tenure, slot: Slot, logEvent: LogEvent, key: string): void {
     tenure.blocked.set(key, (tenure.blocked.get(key) ?? 0) + 1);
     tenure.waiting += 1;
-    if (tenure.waiting > reactorLimits.eventsWaiting) return this.#break(tooManyWaiting(this.name, logEvent));
+    if (tenure.waiting > reactorLimits.eventsWaiting) tenure.overflow = logEvent;
     tenure.commits.close(slot, [{ what: 'park', key, entry: waitingEntry(logEvent) }]);
   }
 
@@ -283,17 +288,4 @@ export class ReactorTask implements Task {
     this.#onReady?.();
     this.#onReady = undefined;
   }
-}
-
-function free(tenure: Tenure, key: string): void {
-  tenure.blocked.delete(key);
-  tenure.changed.add(key);
-}
-
-function tooManyWaiting(name: string, { event }: LogEvent): ReactorFailedError {
-  return new ReactorFailedError(name, event, {
-    cause: new Error(
-      `More than ${reactorLimits.eventsWaiting} events of this partition wait behind dead letters: retry those, edit or discard them.`,
-    ),
-  });
 }

@@ -1,7 +1,15 @@
 // Dead letters: what a reactor gave up on is listed, retried in the order of its key, edited, and discarded; nothing of it is lost or comes twice.
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DeadLetter, type DeadLetters, type EventStore, InvalidInputError, isMillraceError, ProcessorControl } from 'millrace';
-import { type Reactor, type ReactorDefinition, reactor, type StoreOptions, StreamProcessor } from 'millrace';
+import {
+  type DeadLetter,
+  type DeadLetters,
+  type EventStore,
+  InvalidInputError,
+  isMillraceError,
+  ProcessorControl,
+  ReactorFailedError,
+} from 'millrace';
+import { type Reactor, type ReactorDefinition, reactor, reactorLimits, type StoreOptions, StreamProcessor } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import { Keys } from '../../src/redis/keys.ts';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
@@ -372,6 +380,30 @@ describe('a letter', () => {
     gate.isOpen = true;
     await subject.letters.settled();
     expect(subject.handled).toEqual(['a10', 'a2']);
+  });
+
+  it('behind which too many events wait stops its reactor, until it is retried and the processor is started again', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace, partitions: 1 });
+    await using redis = await connectRaw();
+    const subject = picky(store, [1]);
+    await store.append(notes.stream('a'), someNotes(3));
+    await react(store, subject.reactor);
+    // As if so many waited.
+    await redis.send('HSET', new Keys(namespace, 1).checkpoint(0, 'picky', 1), 'parked', String(reactorLimits.eventsWaiting));
+    await store.append(notes.stream('b'), note(7));
+    await react(store, subject.reactor);
+    await store.append(notes.stream('a'), note(4));
+    const error = await errorOf(react(store, subject.reactor));
+    expect(error).toBeInstanceOf(ReactorFailedError);
+    expect(error.message).toMatch(/events of this partition wait behind dead letters/);
+    await store.append(notes.stream('a'), someNotes(2, 5));
+    expect(await errorOf(react(store, subject.reactor))).toBeInstanceOf(ReactorFailedError);
+    subject.broken.clear();
+    await subject.letters.retryAll();
+    await settle(store, subject);
+    await react(store, subject.reactor);
+    expect(subject.handled).toEqual(['b7', 'a1', 'a2', 'a3', 'a4', 'a5', 'a6']);
   });
 
   it('whose event was removed from the log says so, fails when retried, and can be discarded', async () => {
