@@ -11,9 +11,9 @@ import {
 } from 'millrace';
 import { describe, expect, it } from 'vitest';
 import { connectionOf } from '../../src/redis/connection.ts';
-import { uniqueNamespace } from '../support/clients.ts';
+import { testUrl, uniqueNamespace } from '../support/clients.ts';
 import { keysIn, until } from '../support/processors.ts';
-import { collect, errorOf, note, notes, numbersOf, openStore, someNotes } from '../support/store.ts';
+import { collect, errorOf, note, notes, numbersOf, openStore, openStoreOver, type OwnClient, ownClient, someNotes } from '../support/store.ts';
 
 type Said = Event<'Said', { readonly seen: number }>;
 const said = category<Said>('said');
@@ -236,3 +236,44 @@ describe('a process manager that is rewound', () => {
     expect(numbersOf(await collect(store.readCategory(notes)))).toEqual([1, 2]);
   });
 });
+
+it('carries an event out once where an attempt ran out of time on its way, and comes when the process has ended', async () => {
+  const namespace = uniqueNamespace();
+  await using own = await ownClient(testUrl());
+  await using store = await openStoreOver(own, { namespace, partitions: 1 });
+  await using onlooker = await openStore({ url: testUrl(), namespace });
+  await onlooker.append(notes.stream('1'), note(1));
+  const held = holdFirst(own, /:snapshot:counting@1:1/);
+  const hurried = { ...counting({ last: 1 }), timeoutMs: 100, retry: { attempts: 5, minDelayMs: 1, maxDelayMs: 1 } };
+  await using processor = new StreamProcessor(store, { reactors: [hurried] });
+  await processor.runUntilCaughtUp();
+  expect(await seenIn(onlooker)).toEqual([0]);
+  held.release();
+  await held.done;
+  const left = async (): Promise<string[]> => (await keysIn(namespace, testUrl())).filter((key) => /:(snapshot|reactions):counting@1/.test(key));
+  await until('nothing is left', async () => (await left()).length === 0);
+  expect(await seenIn(onlooker)).toEqual([0]);
+});
+
+/** Holds the first script that writes along what matches, until it is told to send it. */
+function holdFirst({ client }: OwnClient, matches: RegExp): { readonly release: () => void; readonly done: Promise<unknown> } {
+  let release = (): void => {};
+  let isDone = (_reply: unknown): void => {};
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const done = new Promise((resolve) => (isDone = resolve));
+  const sending = client as { sendCommand(...given: unknown[]): Promise<unknown> };
+  const send = sending.sendCommand.bind(client);
+  let isHeld = false;
+  sending.sendCommand = async (...given) => {
+    const [command] = given as [readonly unknown[] | { readonly name: string; readonly args: readonly unknown[] }];
+    const words = 'args' in command ? [command.name, ...command.args] : command;
+    const isStep = /^eval/i.test(String(words[0])) && String(words[4]).endsWith(':head') && matches.test(words.join(' '));
+    if (isHeld || !isStep) return await send(...given);
+    isHeld = true;
+    await released;
+    const reply = send(...given);
+    isDone(reply);
+    return await reply;
+  };
+  return { release, done };
+}

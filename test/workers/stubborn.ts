@@ -1,4 +1,4 @@
-// A reactor and a process manager that leave much behind: dead letters, what waits behind them, states. Tests rewind and drop them.
+// A reactor and a process manager that leave much behind to be rewound or dropped: dead letters, what waits behind them, states.
 import { type Category, category, type Event, type ProcessManager, processManager, type Reactor, reactor } from 'millrace';
 import { counted, NO_TALLY, type Tally, tallied } from './tally.ts';
 
