@@ -91,13 +91,13 @@ async function openSides(engine: BenchEngine, figure: Pick<AppendFigure, 'waitin
   };
 }
 
-/** Each worker fills streams of its own, ten events each, and says at which version it expects them. */
-export function appender(store: EventStore, workers: number): (worker: number) => Promise<unknown> {
+/** Each worker fills streams of its own, ten events each, from `first` on, and says at which version it expects them. */
+export function appender(store: EventStore, workers: number, first = 0): (worker: number) => Promise<unknown> {
   const counts = new Int32Array(workers);
   return (worker) => {
     const count = counts[worker] ?? 0;
     counts[worker] = count + 1;
-    const number = worker + Math.floor(count / EVENTS_PER_STREAM) * workers;
+    const number = first + worker + Math.floor(count / EVENTS_PER_STREAM) * workers;
     return store.append(friends.stream(String(number)), friendAdded(number), { expectedVersion: count % EVENTS_PER_STREAM });
   };
 }

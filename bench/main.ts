@@ -10,6 +10,7 @@ import { memoryFigures } from './memory.ts';
 import { projectFigures } from './project.ts';
 import { reactFigures } from './react.ts';
 import { readFigures } from './read.ts';
+import { rebuildFigures } from './rebuild.ts';
 import { asJson, asLine, asTable } from './report.ts';
 
 const USAGE = `npm run bench -- [--json] [--only name,name] [--rounds n]
@@ -23,6 +24,7 @@ const all: readonly Figure[] = [
   ...projectFigures,
   ...reactFigures,
   ...bullmqFigures,
+  ...rebuildFigures,
   ...memoryFigures,
   ...manyStreamsFigures,
 ];

@@ -14,7 +14,7 @@ const FEW = 1_000;
 const MANY = 1_000_000;
 const EVENTS_PER_ROUND = 100_000;
 
-interface Total {
+export interface Total {
   count: number;
   last: string;
 }
@@ -40,9 +40,10 @@ export const projectFigures: readonly Figure[] = [
   },
 ];
 
-function totals(name: string): Projection<Total> {
+export function totals(name: string, version = 1): Projection<Total> {
   return projection({
     name,
+    version,
     categories: [friends],
     initialState: (): Total => ({ count: 0, last: '' }),
     evolve: fold,
@@ -84,7 +85,7 @@ async function openAgainstLoop({ engine }: Bench): Promise<Sides> {
 }
 
 /** A benchmark that counts wrong is worth nothing. */
-async function checkCount(store: EventStore, totalsOf: Projection<Total>, expected: number, documents: number): Promise<void> {
+export async function checkCount(store: EventStore, totalsOf: Projection<Total>, expected: number, documents: number): Promise<void> {
   const snapshots = new SnapshotStore(store);
   let count = 0;
   await forEachNumber(documents, async (number) => {
