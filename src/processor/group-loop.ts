@@ -3,11 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { LogLostError } from '../errors.ts';
 import type { RecordedEvent } from '../event.ts';
 import type { Executor } from '../execute.ts';
+import { PortError } from '../redis/port.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import type { ConsumerGroup } from './consumer-group.ts';
 import { GroupMember, type MemberEnd, type MemberOptions } from './group-member.ts';
 
-export interface GroupLoopOptions extends Pick<MemberOptions, 'claimMs' | 'graceMs'> {
+export interface GroupLoopOptions extends Pick<MemberOptions, 'claimMs' | 'graceMs' | 'throttle'> {
   /** What the names of its consumers begin with. */
   readonly owner: string;
   /** Told how many events were acknowledged. */
@@ -70,7 +71,8 @@ export class GroupLoop {
   }
 
   async #recover(error: unknown): Promise<void> {
-    if (!isPassing(error)) {
+    // A group that is gone is looked for by the next turn.
+    if (!isPassing(error) && !(error instanceof PortError && error.reply === 'NOGROUP')) {
       const { name, version } = this.#group.reactor;
       this.#options.onFailure(publicError(`run reactor ${name}@${version}`, error));
     }
@@ -79,12 +81,13 @@ export class GroupLoop {
 
   async #work(): Promise<void> {
     this.#members += 1;
-    const { claimMs, graceMs, owner, onAcknowledged, onDeadLetter, hasFailed } = this.#options;
+    const { claimMs, graceMs, throttle, owner, onAcknowledged, onDeadLetter, hasFailed } = this.#options;
     const consumer = `${owner}/${this.#members}`;
     const onRemoved = (entryIds: readonly string[]): void => this.#options.onRemoved(this.#removedError(entryIds));
     const member = new GroupMember(this.#group, this.#executor, {
       claimMs,
       graceMs,
+      throttle,
       consumer,
       onAcknowledged,
       onDeadLetter,

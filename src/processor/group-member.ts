@@ -16,6 +16,7 @@ import { GroupReader } from './group-reader.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import { encodeLetter, letterOf } from './letter.ts';
 import { type Handling, Reactions } from './reaction-context.ts';
+import type { Throttle } from './throttle.ts';
 import { Window } from './window.ts';
 
 export interface MemberOptions {
@@ -29,6 +30,7 @@ export interface MemberOptions {
   readonly onDeadLetter: (event: RecordedEvent, error: unknown) => void;
   /** Told the entry ids of events that were delivered and are no longer in the log. */
   readonly onRemoved: (entryIds: readonly string[]) => void;
+  readonly throttle: Throttle | undefined;
   /** Whether it is to end: somebody paused the reactor, or it stands still here. */
   readonly isHalted: () => boolean;
 }
@@ -147,7 +149,7 @@ export class GroupMember {
       while (!this.#isOver) {
         await this.#room();
         if (this.#isOver) return;
-        const count = Math.max(1, Math.min(this.#count, this.#free()));
+        const count = Math.max(1, Math.min(this.#count, this.#free(), this.#options.throttle?.pageMax ?? this.#count));
         const entries = await this.#reader.read(Math.ceil(count / logs.length));
         if (this.#isOver) return;
         this.#take(logs.map((log) => entries.get(log) ?? []));
@@ -170,11 +172,20 @@ export class GroupMember {
   }
 
   async #room(): Promise<void> {
+    await this.#throttled();
     while (!this.#isOver && !this.#hasRoom()) {
       await new Promise<void>((resolve) => {
         this.#onRoom = resolve;
       });
       this.#onRoom = undefined;
+    }
+  }
+
+  async #throttled(): Promise<void> {
+    let waitMs = this.#options.throttle?.waitMs() ?? 0;
+    while (waitMs > 0 && !this.#isOver) {
+      await delay(Math.min(waitMs, LOOK_MS_MAX), undefined, { signal: this.#left.signal }).catch(() => undefined);
+      waitMs = this.#options.throttle?.waitMs() ?? 0;
     }
   }
 
@@ -191,6 +202,7 @@ export class GroupMember {
         this.#admit(logEvent, { log, entryId: entry[0], place: logEvent.place });
       }
     }
+    this.#options.throttle?.spend(events.length);
     this.#count = nextPageCount(this.#count, { events, size, through: 0, isEnd: false });
   }
 

@@ -7,10 +7,12 @@ import { GroupLoop } from './group-loop.ts';
 import { GroupTask } from './group-task.ts';
 import type { Reactor } from './reactor.ts';
 import { ReactorTask } from './reactor-task.ts';
+import type { Throttle } from './throttle.ts';
 
 export interface ReactorTasksOptions {
   readonly owner: string;
   readonly leaseMs: number;
+  readonly throttle: Throttle | undefined;
   readonly onCommit: (of: ReactorIn, events: number) => void;
   readonly onDeadLetter: (of: ReactorIn, event: RecordedEvent, error: unknown) => void;
   readonly onFailure: (of: ReactorIn, error: unknown) => void;
@@ -55,6 +57,7 @@ export function reactorRun(
     onDeadLetter,
     claimMs: leaseMs,
     graceMs: times.graceMs,
+    throttle: options.throttle,
     onAcknowledged: (events) => options.onCommit(of, events),
     hasFailed: () => task.failure !== undefined,
     onRemoved: (error: LogLostError) => options.onFailure(of, error),

@@ -140,6 +140,7 @@ export class StreamProcessor {
     const runOptions: ReactorTasksOptions = {
       leaseMs,
       owner: this.#owner,
+      throttle: this.#throttle,
       onCommit: (of, events) => this.#tell('reacted', { ...of, events }),
       onDeadLetter: (of, event, error) => this.#tell('deadLetter', { ...of, event, error }),
       onFailure: ({ reactor, partition }, error) => this.#tell('failed', { reactor, partition, error }),

@@ -3,7 +3,7 @@ import { ProcessorControl, type ReactionContext, type Reactor, reactor, type Sto
 import { describe, expect, it } from 'vitest';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { run, until } from '../support/processors.ts';
-import { errorOf, marks, note, notes, openStore, someNotes } from '../support/store.ts';
+import { collect, errorOf, marks, note, notes, numbersOf, openStore, someNotes } from '../support/store.ts';
 
 const quick = { attempts: 2, minDelayMs: 1, maxDelayMs: 2 };
 
@@ -130,6 +130,8 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
       await store.append(marks.stream('a'), someNotes(2, 6));
       await react(store, later);
       expect(sorted(handled)).toEqual([4, 5, 6, 7]);
+      const all = await collect(store.readAll()); // the groups made the logs, before there was any event
+      expect(sorted(numbersOf(all))).toEqual([1, 2, 3, 4, 5, 6, 7]);
     });
 
     it('passes over the types that it does not name', async () => {
@@ -314,6 +316,18 @@ describe('a reactor that keeps no order', () => {
     await store.append(notes.stream('a'), note(4));
     await processor.runUntilCaughtUp();
     expect(sorted(handled)).toEqual([1, 1, 2, 3, 3, 4]);
+  });
+
+  it('takes no more events a second than its processor may', async () => {
+    await using store = await openStore({ partitions: 1 });
+    const handled: number[] = [];
+    const each = reactor({ name: 'each', categories: [notes], order: 'none', handle: ({ data }) => void handled.push(data.n) });
+    await store.append(notes.stream('a'), someNotes(30));
+    const startedAt = performance.now();
+    await using processor = new StreamProcessor(store, { reactors: [each], eventsPerSecond: 40 });
+    await processor.runUntilCaughtUp();
+    expect(handled.length).toBe(30);
+    expect(performance.now() - startedAt).toBeGreaterThan(250); // at once it may take ten, and the debt of ten more
   });
 
   it('is refused with the checkpoint of one that keeps an order', async () => {

@@ -5,7 +5,8 @@
 -- Reply the consumers that are in none of the groups any more
 local gone, there = {}, {}
 for _, log in ipairs(KEYS) do
-  for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', log, ARGV[1])) do
+  local consumers = redis.call('EXISTS', log) == 1 and redis.call('XINFO', 'CONSUMERS', log, ARGV[1]) or {}
+  for _, consumer in ipairs(consumers) do
     local is = {}
     for i = 1, #consumer, 2 do is[consumer[i]] = consumer[i + 1] end
     if is.pending == 0 and is.idle >= tonumber(ARGV[2]) then
