@@ -1,6 +1,7 @@
 // Reactors when the connection or the server fails: what handlers append is there once, nothing is passed over, and a lost log is told.
 import { type EventStore, LogLostError, type ProcessorEvents, ReactionFencedError, reactor, StreamProcessor } from 'millrace';
 import { describe, expect, test, type TestContext } from 'vitest';
+import { Keys } from '../../src/redis/keys.ts';
 import { connectRaw, testUrl, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, type TestEngine, whyNoEngine } from '../support/engine.ts';
 import { isAppend } from '../support/faults.ts';
@@ -9,21 +10,32 @@ import { type Proxy, startProxy } from '../support/proxy.ts';
 import { collect, marks, note, notes, numbersOf, openStore, someNotes } from '../support/store.ts';
 
 const LEASE_MS = 400;
+const PARTITIONS = 4;
 
 interface Bench extends AsyncDisposable {
   readonly proxy: Proxy;
   /** Through the proxy. */
   readonly store: EventStore;
   readonly beside: EventStore;
+  readonly keys: Keys;
 }
 
 async function openBench(timeoutMs = 10_000): Promise<Bench> {
   const namespace = uniqueNamespace();
   const proxy = await startProxy(testUrl());
-  const beside = await openStore({ url: testUrl(), namespace, partitions: 4 });
+  const beside = await openStore({ url: testUrl(), namespace, partitions: PARTITIONS });
   const store = await openStore({ url: proxy.url, namespace, timeoutMs });
   const close = async (): Promise<void> => (await store.close(), await beside.close(), await proxy.close());
-  return { proxy, store, beside, [Symbol.asyncDispose]: close };
+  return { proxy, store, beside, keys: new Keys(namespace, PARTITIONS), [Symbol.asyncDispose]: close };
+}
+
+/** How many results are kept for reactor `copying`, beside the epoch. */
+async function keptIn({ keys }: Bench): Promise<number> {
+  await using raw = await connectRaw(testUrl());
+  const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition);
+  const hashes = partitions.flatMap((from) => partitions.map((to) => keys.reactions(to, 'copying', 1, from)));
+  const fields = (await Promise.all(hashes.map((key) => raw.send('HKEYS', key)))) as string[][];
+  return fields.flat().filter((field) => field !== 'epoch').length;
 }
 
 async function copiesIn(store: EventStore): Promise<number[]> {
@@ -128,6 +140,7 @@ test('an owner that was cut off past its lease appends nothing any more, here or
   await using next = run(beside, { reactors: [copying('new')], leaseMs: LEASE_MS });
   await until('another one has taken over, and handled it', () => handled.includes('new'));
   expect(errors).toEqual([]);
+  await until('its results are not kept any more', async () => (await keptIn(bench)) === 0); // until then they would be the answer
   proxy.thaw();
   await until('the old one is told', () => errors.length === targets.length);
   expect(errors.every((error) => error instanceof ReactionFencedError)).toBe(true);
