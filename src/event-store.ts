@@ -26,7 +26,14 @@ import {
 import { type ReadOptions, type ReadStreamOptions, readLog, readStream, type SubscribeOptions, subscribeLog } from './log/read.ts';
 import type { EventReader } from './log/reader.ts';
 import { connectionOf, shareConnection } from './redis/connection.ts';
-import { type ClientOptions, type ClusterOptions, type ConnectTarget, openConnection, type SentinelOptions, type StoreOptions } from './redis/open.ts';
+import {
+  type ClientOptions,
+  type ClusterOptions,
+  type ConnectTarget,
+  openConnection,
+  type SentinelOptions,
+  type StoreOptions,
+} from './redis/open.ts';
 import { reading } from './redis/public-error.ts';
 
 /** The parts of `appendAll`: each stream with events of its own category. */

@@ -132,7 +132,10 @@ function settleConflict(connection: Connection, request: Request, conflict: Conf
   const missed = conflict.missed.map((entry: RawEntry) => decodeEntry(connection, { partition: request.partition, category }, entry));
   const { eventIds } = asked;
   const mayBeRepeated =
-    request.streams.length === 1 && request.scheduledIds.length === 0 && missed.length > 0 && eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
+    request.streams.length === 1 &&
+    request.scheduledIds.length === 0 &&
+    missed.length > 0 &&
+    eventIds.every((id, index) => id !== undefined && (missed[index]?.event.id ?? id) === id);
   const last = mayBeRepeated ? missed[eventIds.length - 1] : undefined;
   if (last) return repeatedBy(connection, request, last);
   const missedEvents: readonly RecordedEvent[] = missed.map(({ event }) => event);
@@ -174,7 +177,11 @@ function resultOf(
   { storeId }: Connection,
   { partition }: Request,
   streamVersions: readonly number[],
-  { lastPlace, isRepeated, scheduledIds = [] }: { readonly lastPlace: number; readonly isRepeated: boolean; readonly scheduledIds?: readonly string[] },
+  {
+    lastPlace,
+    isRepeated,
+    scheduledIds = [],
+  }: { readonly lastPlace: number; readonly isRepeated: boolean; readonly scheduledIds?: readonly string[] },
 ): AppendAllResult {
   const token = tokenOf(storeId, new Map([[partition, lastPlace]]));
   return { streamVersions, position: positionOf(partition, lastPlace), token, isRepeated, scheduledIds };
