@@ -12,7 +12,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { connectionOf } from '../../src/redis/connection.ts';
 import { testUrl, uniqueNamespace } from '../support/clients.ts';
-import { keysIn, until } from '../support/processors.ts';
+import { keysIn, run, until } from '../support/processors.ts';
 import { collect, errorOf, note, notes, numbersOf, openStore, openStoreOver, type OwnClient, ownClient, someNotes } from '../support/store.ts';
 
 type Said = Event<'Said', { readonly seen: number }>;
@@ -211,6 +211,24 @@ describe('a process manager that is rewound', () => {
     expect((await keysIn(namespace)).filter((key) => /:(snapshot|reactions|blocked|parked|letters):counting@1/.test(key))).toEqual([]);
     await handle(store, counting());
     expect(sorted(await seenIn(store))).toEqual([1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+  });
+
+  it('ends with the pure fold also where it is run meanwhile, again and again', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openStore({ namespace });
+    await using other = await openStore({ namespace });
+    await using one = run(store, { reactors: [counting()], leaseMs: 300 });
+    await using two = run(other, { reactors: [counting()], leaseMs: 300 });
+    const control = new ProcessorControl(other);
+    for (let round = 0; round < 4; round += 1) {
+      await Promise.all(Array.from({ length: 100 }, (_, n) => store.append(notes.stream(String(n % 20)), note(1))));
+      await until('some are handled', async () => (await control.progress(counting())).eventsFolded > 20);
+      await Promise.all([control.rewind(counting()), new ProcessorControl(store).rewind(counting())]);
+    }
+    await until('all is handled', async () => (await control.progress(counting())).lagEvents === 0);
+    expect([...one.failed, ...two.failed]).toEqual([]);
+    const last = new Map((await collect(store.readCategory(said))).map(({ streamName, data: { seen } }) => [streamName, seen]));
+    expect([...last.values()]).toEqual(Array.from({ length: 20 }, () => 20));
   });
 
   it("keeps its states and passes over what it has yet to handle, 'now'", async () => {
