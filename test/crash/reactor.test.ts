@@ -66,7 +66,7 @@ function onlookerOf({ store }: Bench): StreamProcessor {
 
 async function untilReacted(bench: Bench): Promise<void> {
   const onlooker = onlookerOf(bench);
-  await until('all is reacted to', async () => (await onlooker.progress()).reactors.every(({ lagEvents }) => lagEvents === 0), 60_000);
+  await until('all is reacted to', async () => (await onlooker.progress()).reactors.every(({ lagEvents }) => lagEvents === 0), TIMEOUT_MS);
 }
 
 /** What is wrong with the order of handlings. In the list they stand in the order in which they were done with. */
@@ -145,7 +145,7 @@ async function mend(bench: Bench, events: number): Promise<void> {
   const held = await someHeld(pool);
   await pool.kill((held[0] as (typeof held)[number]).worker); // in the middle of that
   await pool.start();
-  await letters.settled({ signal: AbortSignal.timeout(60_000) });
+  await letters.settled({ signal: AbortSignal.timeout(TIMEOUT_MS) });
   await untilReacted(bench);
   expect(await leftOf(bench)).toEqual({ letters: [], waiting: 0 });
   const reactedTo = await checkSums(bench, events);
