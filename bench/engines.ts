@@ -26,7 +26,9 @@ export interface Bench {
   another(): Promise<BenchEngine>;
   /** An engine that writes each command to the disk before it answers. */
   fsyncing(): Promise<BenchEngine>;
-  /** Whether `fsyncing` can be had. */
+  /** One more server, with arguments of its own. Only where `hasServerProgram`. */
+  server(...args: string[]): Promise<BenchEngine>;
+  /** Whether `fsyncing` and `server` can be had. */
   readonly hasServerProgram: boolean;
 }
 
@@ -43,6 +45,7 @@ export async function openBench(rounds: number | undefined): Promise<Bench> {
     engine,
     another: () => openEngine(program),
     fsyncing: () => startServer(program ?? [], ['--appendonly', 'yes', '--appendfsync', 'always']),
+    server: (...args) => startServer(program ?? [], args),
     hasServerProgram: program !== undefined,
   };
 }
@@ -76,6 +79,8 @@ async function startServer(command: readonly string[], args: readonly string[]):
   return { url, description, isEmbedded: false, clear: clearing(url, true), [Symbol.asyncDispose]: () => engine.stop() };
 }
 
+export const NEEDS_SERVER_PROGRAM = 'needs a server program on the PATH (or MILLRACE_ENGINE_FOLDER): it starts servers of its own';
+
 function nameIn(server: string): string {
   const valkey = /^valkey_version:(\S+)/m.exec(server)?.[1];
   return valkey === undefined ? `Redis ${/^redis_version:(\S+)/m.exec(server)?.[1] ?? ''}` : `Valkey ${valkey}`;
@@ -91,6 +96,11 @@ function clearing(url: string, isOwn: boolean): (namespace: string) => Promise<v
       if (isOwn) return void (await client.sendCommand(['FLUSHALL', 'SYNC']));
       for await (const keys of client.scanIterator({ MATCH: `{${namespace}[:}]*`, COUNT: 1_000 })) if (keys.length > 0) await client.unlink(keys);
     });
+}
+
+/** Bytes, with the buffers of connections. */
+export async function usedMemory(url: string): Promise<number> {
+  return Number(/^used_memory:(\d+)/m.exec(await info(url, 'memory'))?.[1]);
 }
 
 async function withClient<T>(url: string, use: (client: BareClient) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { appendFigures } from './append.ts';
 import { bullmqFigures } from './bullmq.ts';
+import { durableFigures } from './durable.ts';
 import { openBench } from './engines.ts';
 import { type Figure, type Measured, measure } from './figure.ts';
 import { manyStreamsFigures } from './many-streams.ts';
@@ -12,6 +13,8 @@ import { reactFigures } from './react.ts';
 import { readFigures } from './read.ts';
 import { rebuildFigures } from './rebuild.ts';
 import { asJson, asLine, asTable } from './report.ts';
+import { scaleFigures } from './scale.ts';
+import { scheduleFigures } from './schedule.ts';
 
 const USAGE = `npm run bench -- [--json] [--only name,name] [--rounds n]
   --json    only { "figures": [...] } on standard output
@@ -25,6 +28,9 @@ const all: readonly Figure[] = [
   ...reactFigures,
   ...bullmqFigures,
   ...rebuildFigures,
+  ...scheduleFigures,
+  ...durableFigures,
+  ...scaleFigures,
   ...memoryFigures,
   ...manyStreamsFigures,
 ];

@@ -1,6 +1,6 @@
 // The figure of memory: what an event takes in Redis, everything included.
 import { connectBare } from './clients.ts';
-import { type Bench, type BenchEngine, info, newNamespace } from './engines.ts';
+import { type Bench, type BenchEngine, info, newNamespace, usedMemory } from './engines.ts';
 import type { Figure, Sides } from './figure.ts';
 import { EVENTS_PER_STREAM, forEachNumber, friendAdded, friends, openStore } from './workload.ts';
 
@@ -32,18 +32,18 @@ async function openMemory({ engine }: Bench): Promise<Sides> {
 async function growth(engine: BenchEngine, write: (engine: BenchEngine, namespace: string) => Promise<void>): Promise<number> {
   const namespace = newNamespace();
   await engine.clear(namespace);
-  const before = await usedMemory(engine);
+  const before = await usedMemoryAlone(engine);
   try {
     await write(engine, namespace);
-    return ((await usedMemory(engine)) - before) / EVENTS;
+    return ((await usedMemoryAlone(engine)) - before) / EVENTS;
   } finally {
     await engine.clear(namespace);
   }
 }
 
-async function usedMemory({ url }: BenchEngine): Promise<number> {
+async function usedMemoryAlone({ url }: BenchEngine): Promise<number> {
   while (!/^connected_clients:1\r?$/m.test(await info(url, 'clients')) && !process.env['REDIS_URL']);
-  return Number(/^used_memory:(\d+)/m.exec(await info(url, 'memory'))?.[1]);
+  return await usedMemory(url);
 }
 
 async function appendAll(engine: BenchEngine, namespace: string): Promise<void> {

@@ -10,9 +10,14 @@ const PROGRAM = fileURLToPath(new URL('./project-worker.js', import.meta.url));
 
 export class Projector implements AsyncDisposable {
   readonly #child: ChildProcess;
+  readonly #gone: Promise<never>;
 
   private constructor(child: ChildProcess) {
     this.#child = child;
+    this.#gone = once(child, 'exit').then(() => {
+      throw new Error('A process that projects has ended.');
+    });
+    this.#gone.catch(() => {}); // in the end it is told to
   }
 
   static async start(): Promise<Projector> {
@@ -23,21 +28,18 @@ export class Projector implements AsyncDisposable {
 
   /** Tells it what to do, and waits until it has. One at a time. */
   async tell(command: WorkerCommand): Promise<WorkerReply> {
-    const replied = once(this.#child, 'message') as Promise<[WorkerReply]>;
-    this.#child.send(command);
-    const gone = once(this.#child, 'exit').then(() => {
-      throw new Error('A process that projects has ended.');
+    const replied = new Promise<WorkerReply>((resolve) => {
+      this.#child.once('message', resolve);
     });
-    gone.catch(() => {}); // in the end it is told to
-    const [reply] = await inTime(Promise.race([replied, gone]), () => `a process has not yet done "${command.run}"`);
+    this.#child.send(command);
+    const reply = await inTime(Promise.race([replied, this.#gone]), () => `a process has not yet done "${command.run}"`);
     if (reply.error !== undefined) throw new Error(reply.error);
     return reply;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = once(this.#child, 'exit');
-    this.#child.disconnect();
-    await ended;
+    if (this.#child.connected) this.#child.disconnect();
+    await this.#gone.catch(() => {});
   }
 }
 
@@ -54,12 +56,19 @@ export function storeOn({ url }: BenchEngine, namespace: string): WorkerStore {
   return { urls: [url], isCluster: false, namespace };
 }
 
-/** How many of the cores the engines used, and how many the processes of Node, this one and others, while something ran. */
+/** What something took, and of how many cores. */
+export interface Cores {
+  readonly ms: number;
+  readonly engine: number;
+  readonly node: number;
+}
+
+/** How many of the cores the engines used, and how many processes of Node, while something ran. */
 export async function coresOf(
   engines: readonly { readonly url: string }[],
   nodeCpuMs: () => Promise<number>,
   work: () => Promise<unknown>,
-): Promise<{ readonly ms: number; readonly engine: number; readonly node: number }> {
+): Promise<Cores> {
   const engineCpuMs = async (): Promise<number> => (await Promise.all(engines.map(({ url }) => cpuMsOf(url)))).reduce((sum, ms) => sum + ms, 0);
   const [engineBefore, nodeBefore] = [await engineCpuMs(), await nodeCpuMs()];
   const start = performance.now();

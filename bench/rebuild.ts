@@ -38,6 +38,7 @@ function whileRebuilding(name: string, eventsPerSecond: number | undefined): Fig
     beside: 'the same while none does',
     aim: null,
     compare: 'ratio>=',
+    roundsMax: 5,
     open: ({ engine }) => openAppending(engine, eventsPerSecond),
   };
 }
