@@ -45,29 +45,34 @@ interface Bench extends AsyncDisposable {
   readonly store: EventStore;
   readonly feeder: Feeder;
   readonly disturbing: Disturbing;
-  pool(options: { readonly isMended: boolean; readonly url?: string }): WorkerPool;
+  pool(options: { readonly isMended: boolean }): WorkerPool;
 }
 
-async function openBench(partitions: number, url?: string): Promise<Bench> {
+async function openBench(
+  partitions: number,
+  { url, workersUrl = testUrl() }: { readonly url?: string; readonly workersUrl?: string } = {},
+): Promise<Bench> {
   const namespace = uniqueNamespace('process');
   const raw: RawClient = await connectRaw(url);
   const store = await openStore({ namespace, partitions, ...(url !== undefined && { url }) });
   const keys = new Keys(namespace, partitions);
   const checkpoints = Array.from({ length: partitions }, (_, partition) => keys.checkpoint(partition, SAGA, 1));
-  const settings = { runs: 'manager', url: testUrl(), namespace, library: testClient(), leaseMs: LEASE_MS } as const;
+  const settings = { runs: 'manager', url: workersUrl, namespace, library: testClient(), leaseMs: LEASE_MS } as const;
   const feed = async (id: string, n: number): Promise<void> => {
     const name = String(Number(id) % IDS);
     if (n % 2 === 0) await store.append(orders.stream(name), { type: 'Ordered', data: { n } });
     else await store.append(payments.stream(name), { type: 'Paid', data: { n } });
   };
+  const disturbing = new Disturbing(store);
   return {
     namespace,
     url,
     store,
     feeder: new Feeder(feed, { total: EVENTS, perSecond: EVENTS_A_SECOND }),
-    disturbing: new Disturbing(store),
+    disturbing,
     pool: (options) => new WorkerPool(raw, { ...settings, ...options }, checkpoints),
     [Symbol.asyncDispose]: async () => {
+      await disturbing.stop();
       await store.close();
       raw.close();
     },
@@ -250,9 +255,9 @@ describe.each([1, 4])('three processes that run a process manager over %i partit
 
 test(`a process manager whose replies are lost ${KILLS} times carries out each effect once`, { timeout: TIMEOUT_MS }, async () => {
   await using proxy = await startProxy(testUrl());
-  await using bench = await openBench(4, testUrl());
+  await using bench = await openBench(4, { url: testUrl(), workersUrl: proxy.url });
   {
-    await using pool = bench.pool({ isMended: false, url: proxy.url });
+    await using pool = bench.pool({ isMended: false });
     await pool.start(2);
     for (let loss = 0; loss < KILLS; loss += 1) {
       await proxy.loseReplyOf(isAppend);
