@@ -36,7 +36,7 @@ export interface ReactionContext {
   readonly attempt: number;
   /** The same for each attempt at this event by this reactor, and for nothing else: for whoever the handler calls. */
   readonly idempotencyKey: string;
-  /** Rises with each process that takes over the partition: who stores it can refuse an older one (a fencing token). */
+  /** Rises with each process that takes over the partition, and after a lost connection: who stores it can refuse an older one (a fencing token). */
   readonly epoch: number;
   /** Appends to one stream, as `EventStore.append`. Throws ReactionFencedError where another process took over. */
   readonly append: <E extends AnyEvent>(
