@@ -185,6 +185,15 @@ it('refuses an edit that gives an event to another process, which may have passe
   expect(await seenIn(store)).toEqual([1, 1]);
 });
 
+it('carries an event out once where its step cannot be confirmed as its store asks for', async () => {
+  const namespace = uniqueNamespace();
+  await using store = await openStore({ namespace });
+  await using asking = await openStore({ namespace, durability: { replicas: 5, timeoutMs: 20 } });
+  await store.append(notes.stream('1'), someNotes(3));
+  expect(await handle(asking, counting())).toEqual([]);
+  expect(await seenIn(store)).toEqual([1, 2, 3]);
+});
+
 it('gives an event up whose state would be too large', async () => {
   await using store = await openStore();
   const growing = processManager({
