@@ -11,6 +11,10 @@ import {
   StreamProcessor,
 } from 'millrace';
 import { describe, expect, test } from 'vitest';
+import { groupKeysOf } from '../../src/processor/consumer-group.ts';
+import { connectionOf } from '../../src/redis/connection.ts';
+import { leaveGroup } from '../../src/redis/group-scripts.ts';
+import { workerField } from '../../src/redis/keys.ts';
 import { testUrl, uniqueNamespace } from '../support/clients.ts';
 import { keysIn, run, until } from '../support/processors.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -112,6 +116,29 @@ test.each(kinds)('a reactor %s that somebody runs is not dropped, and goes on', 
   await control.pause(each);
   await control.drop(each);
   await running.processor.stop();
+});
+
+test.each(kinds)('a reactor %s that two processes run is dropped once it is paused, and leaves nothing when they have noticed', async (_, each) => {
+  const namespace = uniqueNamespace();
+  await using store = await openStore({ namespace, partitions: 4 });
+  await using other = await openStore({ namespace });
+  await appendMany(store);
+  const processors = [store, other].map((of) => run(of, { reactors: [each], leaseMs: LEASE_MS }));
+  const control = new ProcessorControl(store);
+  await until('all is handled', async () => (await control.progress(each)).lagEvents === 0);
+  await control.pause(each);
+  await Promise.all([control.drop(each), ...processors.map(({ processor }) => processor.stop())]);
+  expect((await keysIn(namespace)).filter(isOf(each))).toEqual([]);
+});
+
+test('a worker that leaves after a drop has left nothing, and may be forgotten', async () => {
+  await using store = await openStore({ partitions: 1 });
+  const each = copying({ order: 'none' });
+  await handleAll(store, each);
+  await new ProcessorControl(store).drop(each);
+  const connection = connectionOf(store);
+  const worker = { consumer: 'late', field: workerField('late') };
+  expect(await leaveGroup(connection.port, groupKeysOf(connection, each, 0), worker, 0)).toBe(0);
 });
 
 test('has a higher epoch when it is made anew: a process that was paused since before the drop can append nothing', async () => {

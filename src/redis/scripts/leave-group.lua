@@ -2,14 +2,15 @@
 -- Takes a worker that was fenced off out of a reactor's groups. What it did not finish lies idle for so long that anybody may claim it at once.
 -- KEYS  the logs
 -- ARGV  1 the group   2 the consumer   3 for how long that lies idle then, in ms
--- Reply how many events it left
+-- Reply how many events it left; none where the group was removed meanwhile
 local AT_ONCE = 1000
 local left = 0
 for _, log in ipairs(KEYS) do
   local from, ids = '-', {}
   repeat
     ids = {}
-    for _, pending in ipairs(redis.call('XPENDING', log, ARGV[1], from, '+', AT_ONCE, ARGV[2])) do ids[#ids + 1] = pending[1] end
+    -- Fails where there is no such group, or no such log.
+    for _, pending in ipairs(redis.pcall('XPENDING', log, ARGV[1], from, '+', AT_ONCE, ARGV[2])) do ids[#ids + 1] = pending[1] end
     if #ids > 0 then
       from = '(' .. ids[#ids]
       left = left + #ids
@@ -18,6 +19,6 @@ for _, log in ipairs(KEYS) do
       redis.call('XCLAIM', log, ARGV[1], ARGV[2], 0, unpack(ids))
     end
   until #ids < AT_ONCE
-  if from == '-' then redis.call('XGROUP', 'DELCONSUMER', log, ARGV[1], ARGV[2]) end
+  if from == '-' then redis.pcall('XGROUP', 'DELCONSUMER', log, ARGV[1], ARGV[2]) end
 end
 return left
