@@ -130,7 +130,7 @@ class BatchEncoder {
     if (category !== this.#category) {
       this.#category = category;
       const { number, idFrom } = this.#log(category);
-      this.args.push('log', number, idFrom);
+      this.args.push('log', number, idFrom, category);
     }
     this.args.push(expected, type, data);
   }
@@ -162,7 +162,7 @@ class BatchEncoder {
 
   #stream({ category, streamName, expected, events }: PreparedStream): void {
     const { number, idFrom } = this.#log(category);
-    this.args.push(this.#index(streamName), number, idFrom, expected, String(events.length));
+    this.args.push(this.#index(streamName), number, idFrom, category, expected, String(events.length));
     for (const { type, data, extras } of events) this.args.push(type, data, String(extras.length / 2), ...extras);
   }
 

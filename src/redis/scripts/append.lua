@@ -5,14 +5,14 @@
 -- KEYS  1 the writer's record   2 the head   3 the set of categories   4… whatever ARGV names by its number in KEYS.
 --       The stream indexes of plain appends come from KEYS[4] on, in the order of those appends.
 -- ARGV  1 the batch's sequence   then one after the other:
---       'log' <log key> <bytes before the stream's id in its index's key>
+--       'log' <log key> <bytes before the stream's id in its index's key> <category>
 --           where the plain appends that follow go
 --       <expected> <type> <data>
 --           a plain append: one event without extras. expected: a version, 'any', 'exists', or <version>@<place of its event>: a failover
 --           may have put another event at the same version
 --       'multi' <result key or 0> <digest> <ttl ms, or '@' and a field> <n> n×{mark key, field, expected, new}
 --               <n> n×{guarded index key, expected}
---               <n> n×{index key, log key, bytes before the id, expected, <m> m×{type, data, <k> k×{name, value}}}
+--               <n> n×{index key, log key, bytes before the id, category, expected, <m> m×{type, data, <k> k×{name, value}}}
 --               <n> n×{document key, <f> <r> f×{field, value} r×{field to remove}, or -1 to delete it}
 --               <n> n×{sorted set key, hash key, id, due in ms or '-', payload}
 --           everything else: several events or streams, extras (event-id, metadata, at), guards, marks, an idempotency key, documents
@@ -97,8 +97,8 @@ local function except(what) exceptions[#exceptions + 1] = number .. '=' .. what 
 local function failed(message) except('e' .. string.gsub(message, '%s', '\31')) end
 
 -- A category is registered with the first event of each of its streams, for one of them is its own first. What is wrong, or nil.
-local function register(log)
-  local reply = pcall('SADD', KEYS[3], sub(log, find(log, '}:log:', 1, true) + 6))
+local function register(category)
+  local reply = pcall('SADD', KEYS[3], category)
   return type(reply) == 'table' and reply.err or nil
 end
 
@@ -144,7 +144,7 @@ local function conflict(stream, actual, index, log, expected)
 end
 
 -- RPUSH comes first, for its reply is the version; what it did is undone where the expectation is not met.
-local function append_plain(index_key, log_key, id_from, expected, event_type, data)
+local function append_plain(index_key, log_key, id_from, category, expected, event_type, data)
   local index, log = KEYS[index_key], KEYS[log_key]
   local version = pcall('RPUSH', index, place)
   if type(version) == 'table' then return failed(version.err) end
@@ -153,7 +153,7 @@ local function append_plain(index_key, log_key, id_from, expected, event_type, d
     return conflict(0, version - 1, index_key, log_key, expected)
   end
   local added
-  local wrong = version == 1 and register(log) or nil
+  local wrong = version == 1 and register(category) or nil
   if not wrong and late then
     added, wrong = add(log, 'type', event_type, 'id', sub(index, id_from), 'version', version, 'data', data, 'at', late)
   elseif not wrong then
@@ -211,8 +211,9 @@ local function multi_functions()
     end
     i = i + 1
     for s = 1, ARGV[i - 1] do
-      local stream = { index = tonumber(ARGV[i]), log = tonumber(ARGV[i + 1]), id_from = ARGV[i + 2] + 1, expected = ARGV[i + 3], events = {} }
-      i = i + 5
+      local stream = { index = tonumber(ARGV[i]), log = tonumber(ARGV[i + 1]), id_from = ARGV[i + 2] + 1, events = {} }
+      stream.category, stream.expected = ARGV[i + 3], ARGV[i + 4]
+      i = i + 6
       for e = 1, ARGV[i - 1] do
         stream.events[e] = i
         i = i + 3 + 2 * ARGV[i + 2]
@@ -269,7 +270,7 @@ local function multi_functions()
     local index, log, places = KEYS[stream.index], KEYS[stream.log], {}
     local undo = { log = log, index = index, places = places, pushed = 0 }
     local id = sub(index, stream.id_from)
-    local unregistered = length == 0 and #stream.events > 0 and register(log)
+    local unregistered = length == 0 and #stream.events > 0 and register(stream.category)
     if unregistered then return undo, unregistered end
     for e, i in ipairs(stream.events) do
       local extras = extras_at(i + 3, ARGV[i + 2], place)
@@ -379,13 +380,13 @@ local function multi_functions()
   return read_multi, append_multi
 end
 
-local log_key, id_from, read_multi, append_multi
+local log_key, id_from, category, read_multi, append_multi
 local plain_key = 4
 while ARGV[at] do
   local word = ARGV[at]
   if word == 'log' then
-    log_key, id_from = tonumber(ARGV[at + 1]), ARGV[at + 2] + 1
-    at = at + 3
+    log_key, id_from, category = tonumber(ARGV[at + 1]), ARGV[at + 2] + 1, ARGV[at + 3]
+    at = at + 4
   elseif word == 'multi' then
     if not read_multi then read_multi, append_multi = multi_functions() end
     local multi
@@ -393,7 +394,7 @@ while ARGV[at] do
     append_multi(multi)
     number = number + 1
   else
-    append_plain(plain_key, log_key, id_from, word, ARGV[at + 1], ARGV[at + 2])
+    append_plain(plain_key, log_key, id_from, category, word, ARGV[at + 1], ARGV[at + 2])
     plain_key, at, number = plain_key + 1, at + 3, number + 1
   end
 end
