@@ -197,6 +197,29 @@ describe.each<StoreOptions & { partitions: number }>([{ partitions: 1 }, { parti
       expect(await waitingOf(store, subject.reactor)).toBe(2 * ids.length);
     });
 
+    it('keep the order of each key at the moment when nothing waits any more, and more comes', async () => {
+      await using store = await openStore(options);
+      const subject = picky(store, [1]);
+      const ids = Array.from({ length: 60 }, (_, index) => `s${index}-`);
+      for (const id of ids) await store.append(notes.stream(id), note(1));
+      await react(store, subject.reactor);
+      subject.broken.clear();
+      await using running = run(store, { reactors: [subject.reactor] });
+      await subject.letters.retryAll();
+      const state = { isOver: false };
+      const producer = async (id: string): Promise<number> => {
+        let n = 1;
+        for (; !state.isOver; await delay(Math.random() * 60)) await store.append(notes.stream(id), note((n += 1)));
+        return n;
+      };
+      const producers = ids.map(producer);
+      await subject.letters.settled().finally(() => (state.isOver = true));
+      const counts = await Promise.all(producers);
+      await running.processor.runUntilCaughtUp();
+      for (const [index, id] of ids.entries())
+        expect(subject.handled.filter((each) => each.startsWith(id))).toEqual(Array.from({ length: counts[index] ?? 0 }, (_, n) => `${id}${n + 1}`));
+    });
+
     it('are worked off also while the reactor is busy without a pause', async () => {
       await using store = await openStore(options);
       const subject = picky(store, [-1], { handle: ({ data }) => (data.n > 0 ? delay(Math.random() * 4) : undefined) });
