@@ -37,18 +37,27 @@ export {
   ConnectionFailedError,
   CorruptDocumentError,
   CorruptEntryError,
-  CorruptScheduleError,
-  DeliveryFailedError,
-  DocumentTooLargeError,
   IdempotencyKeyReusedError,
-  InUseError,
   InvalidInputError,
   isMillraceError,
   LogLostError,
   MillraceError,
-  NotCaughtUpError,
   OutcomeUnknownError,
   PartitionMismatchError,
+  ServerRefusedError,
+  StoreClosedError,
+  StoreMismatchError,
+  UnconfirmedError,
+  type UnconfirmedResult,
+  UnsuitableServerError,
+  VersionConflictError,
+} from './errors.ts';
+export {
+  CorruptScheduleError,
+  DeliveryFailedError,
+  DocumentTooLargeError,
+  InUseError,
+  NotCaughtUpError,
   PausedError,
   ProcessConflictError,
   ProjectionChangedError,
@@ -56,18 +65,12 @@ export {
   ReactionFencedError,
   ReactionTimeoutError,
   ReactorFailedError,
-  ServerRefusedError,
   SourceFailedError,
-  StoreClosedError,
-  StoreMismatchError,
-  UnconfirmedError,
-  type UnconfirmedResult,
   UnknownVersionError,
-  UnsuitableServerError,
-  VersionConflictError,
-} from './errors.ts';
+} from './processing-errors.ts';
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
-export { type ProcessorEvents, type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
+export { type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
+export type { ProcessorEvents } from './processor/processor-events.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';
 export {
   type ReactedEvent,
@@ -80,15 +83,15 @@ export {
   type RetryOptions,
   reactor,
   type StartFrom,
-} from './processor/reactor.ts';
-export { type Effect, type Effects, type ProcessManager, type ProcessManagerDefinition, processManager } from './processor/process-manager.ts';
+} from './reactor/reactor.ts';
+export { type Effect, type Effects, type ProcessManager, type ProcessManagerDefinition, processManager } from './reactor/process-manager.ts';
 export type { ReactorProgress } from './processor/reactor-progress.ts';
 export { ProcessorControl, type RewindOptions } from './processor/processor-control.ts';
-export type { DeadLetters, LettersWhere, ListLettersOptions, ReactorName, RetryLetterOptions } from './processor/dead-letters.ts';
-export type { DeadLetter } from './processor/letter-pages.ts';
-export type { EditedEvent, LetterError } from './processor/letter.ts';
+export type { DeadLetters, LettersWhere, ListLettersOptions, ReactorName, RetryLetterOptions } from './reactor/dead-letters.ts';
+export type { DeadLetter } from './reactor/letter-pages.ts';
+export type { EditedEvent, LetterError } from './reactor/letter.ts';
 export type { OverallProgress, PartitionProgress } from './processor/rebuild-progress.ts';
 export type { CompareOptions, ComparedDocument, DocumentDifference } from './processor/compare.ts';
 export type { ServeOptions } from './processor/flip.ts';
-export { projectionLimits } from './processor/documents.ts';
-export { reactorLimits } from './processor/reactor-task.ts';
+export { projectionLimits } from './snapshot/document.ts';
+export { reactorLimits } from './reactor/reactor-task.ts';

@@ -109,11 +109,11 @@ export async function appendAll(connection: Connection, parts: readonly StreamAp
 /** How an append is kept from being made twice by something else than a key of the caller's, and from being made too late. */
 export interface Once {
   /** Where the result is kept until it is removed, in the partition that is written to. */
-  result(partition: number): { readonly key: string; readonly field: string };
+  readonly result: (partition: number) => { readonly key: string; readonly field: string };
   /** What has to be as expected there. */
-  marks(partition: number): readonly PreparedMark[];
+  readonly marks: (partition: number) => readonly PreparedMark[];
   /** What is thrown when it is not. */
-  fenced(): Error;
+  readonly fenced: () => Error;
 }
 
 /** What `prepare` may be told beside the caller's options: what a request is recognised by, where that is not its events. */
@@ -132,7 +132,7 @@ export interface Along {
   readonly marks: readonly PreparedMark[];
   readonly documents: readonly DocumentWrite[];
   /** What is thrown for a stream that lies elsewhere. */
-  mismatch(streamName: string): Error;
+  readonly mismatch: (streamName: string) => Error;
 }
 
 /** What a request is recognised by that comes with `Once`: a repeat counts as such whatever it asks for. */

@@ -1,6 +1,6 @@
 // What is due: reads it, and appends it with the very script that takes it out of the schedule.
 import type { MillraceError } from '../errors.ts';
-import { CorruptScheduleError } from '../errors.ts';
+import { CorruptScheduleError } from '../processing-errors.ts';
 import type { PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
 import { type RawScheduled, readScheduled } from '../redis/read-scheduled.ts';

@@ -1,5 +1,6 @@
 // Events for later: puts them into the schedule, takes them out, lists them, and makes the append that delivers them.
-import { CorruptScheduleError, InvalidInputError } from '../errors.ts';
+import { InvalidInputError } from '../errors.ts';
+import { CorruptScheduleError } from '../processing-errors.ts';
 import type { AnyEvent, Event, EventMetadata, StreamName } from '../event.ts';
 import type { MultiAppend, PreparedEvent, PreparedMark, PreparedSchedule, PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';

@@ -1,10 +1,10 @@
 // Tells whether a projection or reactor has caught up with where the log ended, and notes that it did.
-import { PausedError } from '../errors.ts';
+import { PausedError } from '../processing-errors.ts';
 import type { Connection } from '../redis/connection.ts';
 import { markBuilt } from '../redis/control-scripts.ts';
 import { type Followed, hasReached } from '../snapshot/reached.ts';
-import { groupHasReached } from './consumer-group.ts';
-import type { Task } from './task.ts';
+import { groupHasReached } from '../reactor/consumer-group.ts';
+import type { Task } from '../loop/task.ts';
 
 /** Whether it has folded, or is done with, everything up to `head`, whoever did. Throws PausedError where nobody will. */
 export async function hasCaughtUp(connection: Connection, task: Task, what: Followed & { readonly order?: string }, head: number): Promise<boolean> {

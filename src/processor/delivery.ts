@@ -1,5 +1,6 @@
 // Delivers what is due in one partition, in the order of due time, and goes on past streams that cannot be written to.
-import { CorruptScheduleError, DeliveryFailedError, type MillraceError } from '../errors.ts';
+import { type MillraceError } from '../errors.ts';
+import { CorruptScheduleError, DeliveryFailedError } from '../processing-errors.ts';
 import { type Due, deliver, readDue } from '../log/deliver.ts';
 import type { Connection } from '../redis/connection.ts';
 

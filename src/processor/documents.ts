@@ -1,21 +1,12 @@
 // Documents of a projection in memory while they are folded, and what a commit writes of them.
 import { LRUCache } from 'lru-cache';
-import { DocumentTooLargeError, InvalidInputError } from '../errors.ts';
+import { InvalidInputError } from '../errors.ts';
+import { DocumentTooLargeError } from '../processing-errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import type { Connection } from '../redis/connection.ts';
 import { type DocumentWrite, readDocuments } from '../redis/scripts.ts';
-import { decodeDocument, encodeState, placeOfDocument, positionFields } from '../snapshot/document.ts';
-
-/** Bounds of what is folded and stored at once. */
-export const projectionLimits: Readonly<Record<'documentBytes' | 'cachedDocuments' | 'commitBytes', number>> = Object.freeze({
-  /** A document larger than this, encoded, stops its projection. */
-  documentBytes: 4_194_304,
-  /** Documents of one projection in one partition that a process keeps in memory. */
-  cachedDocuments: 50_000,
-  /** A commit is cut at about so much of changed documents, for Redis does nothing else meanwhile. */
-  commitBytes: 1_048_576,
-});
+import { decodeDocument, encodeState, namesGone, namesOf, placeOfDocument, positionFields, projectionLimits, sizeOf } from '../snapshot/document.ts';
 
 /** A document as it is in memory: `state` undefined where there is none. */
 export interface CachedDocument {
@@ -68,25 +59,11 @@ export function encodeDocument({ codec }: Connection, projection: AnyProjection,
   }
 }
 
-/** The names in a list of fields and values in turn. */
-export function namesOf(fields: readonly string[]): readonly string[] {
-  return fields.filter((_, at) => at % 2 === 0);
-}
-
 /** Whether fields and values in turn have just these names, as most documents do from event to event. */
 function hasNames(fields: readonly string[], names: readonly string[]): boolean {
   if (fields.length !== 2 * names.length) return false;
   for (let index = 0; index < names.length; index += 1) if (fields[2 * index] !== names[index]) return false;
   return true;
-}
-
-/** Names that were there and are no more. */
-export function namesGone(before: readonly string[], now: readonly string[]): readonly string[] {
-  return before.length === 0 ? before : before.filter((name) => !now.includes(name));
-}
-
-export function sizeOf(fields: readonly string[]): number {
-  return fields.reduce((sum, field) => sum + field.length, 0);
 }
 
 /** Documents that lie in the partition of their events: they are stored by the script that moves the checkpoint. */

@@ -1,5 +1,5 @@
 // Flips the readers of a projection from one of its versions to another.
-import { NotCaughtUpError, PausedError } from '../errors.ts';
+import { NotCaughtUpError, PausedError } from '../processing-errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import { readHead } from '../log/page.ts';
 import type { Connection } from '../redis/connection.ts';

@@ -1,6 +1,7 @@
 // ProcessorControl: acts on what the processors of every process do, by what they share in Redis.
 import { setTimeout as delay } from 'node:timers/promises';
-import { InUseError, InvalidInputError } from '../errors.ts';
+import { InvalidInputError } from '../errors.ts';
+import { InUseError } from '../processing-errors.ts';
 import type { AnyProjection, Projection } from '../fold/projection.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { pause, type PauseReply } from '../redis/control-scripts.ts';
@@ -8,14 +9,14 @@ import { reading } from '../redis/public-error.ts';
 import { InWords } from '../show.ts';
 import type { Followed } from '../snapshot/reached.ts';
 import { readServingVersion } from '../snapshot/serving.ts';
-import { clearProjection, heldError } from './clearing.ts';
+import { clearProjection, heldError } from '../snapshot/clearing.ts';
 import { Comparison, type CompareOptions, type DocumentDifference } from './compare.ts';
-import { DeadLetters, type ReactorName } from './dead-letters.ts';
-import { dropReactor } from './drop-reactor.ts';
+import { DeadLetters, type ReactorName } from '../reactor/dead-letters.ts';
+import { dropReactor } from '../reactor/drop-reactor.ts';
 import { flipTo, type ServeOptions } from './flip.ts';
-import type { Reactor, StartFrom } from './reactor.ts';
+import type { Reactor, StartFrom } from '../reactor/reactor.ts';
 import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
-import { rewindReactor } from './rewind-reactor.ts';
+import { rewindReactor } from '../reactor/rewind-reactor.ts';
 
 /** Options of `rewind`. */
 export interface RewindOptions {

@@ -1,5 +1,6 @@
 // Folds one projection in one partition: documents in memory, and commits that store them with the checkpoint.
-import { LogLostError, ProjectionFailedError } from '../errors.ts';
+import { LogLostError } from '../errors.ts';
+import { ProjectionFailedError } from '../processing-errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { type Marked, markOf } from '../log/mark.ts';
@@ -7,11 +8,12 @@ import { type Position, splitPosition } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
 import { markBuilt } from '../redis/control-scripts.ts';
 import { commit, type DocumentWrite } from '../redis/scripts.ts';
-import { type CachedDocument, type Documents, LocalDocuments, projectionLimits, Unstorable } from './documents.ts';
-import { type Checkpoint, checkpointText, type LeaseTerms } from './lease.ts';
+import { type CachedDocument, type Documents, LocalDocuments, Unstorable } from './documents.ts';
+import { projectionLimits } from '../snapshot/document.ts';
+import { type Checkpoint, checkpointText, type LeaseTerms } from '../loop/lease.ts';
 import { ScatteredDocuments } from './scattered-documents.ts';
 import { show } from '../show.ts';
-import { type Batch, LeaseLost, type Task } from './task.ts';
+import { type Batch, LeaseLost, type Task } from '../loop/task.ts';
 
 export interface TaskOptions {
   readonly leaseMs: number;

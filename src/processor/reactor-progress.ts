@@ -1,9 +1,9 @@
 // How far a reactor is in one partition, whoever runs it, and what it gave up.
 import { type Position, positionOf } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';
-import { groupStandsAt } from './consumer-group.ts';
+import { groupStandsAt } from '../reactor/consumer-group.ts';
 import { ageOfNext, type LocalState, projectionProgress } from './progress.ts';
-import type { Reactor } from './reactor.ts';
+import type { Reactor } from '../reactor/reactor.ts';
 
 /** How far a reactor is in one partition. */
 export interface ReactorProgress {

@@ -9,9 +9,10 @@ import { commitDocument, type DocumentWrite, readDocuments, removeTombstone } fr
 import { decodeDocument, documentFields } from '../snapshot/document.ts';
 import { readCheckpoint } from '../snapshot/reached.ts';
 import { show } from '../show.ts';
-import { type CachedDocument, type Documents, encodeDocument, foldInto, namesGone, namesOf, sizeOf, Unstorable } from './documents.ts';
-import type { Leased } from './lease.ts';
-import { LeaseLost } from './task.ts';
+import { type CachedDocument, type Documents, encodeDocument, foldInto, Unstorable } from './documents.ts';
+import { namesGone, namesOf, sizeOf } from '../snapshot/document.ts';
+import type { Leased } from '../loop/lease.ts';
+import { LeaseLost } from '../loop/task.ts';
 
 /** A document that several partitions' owners may fold: the loser of a compare-and-set reads it again and folds again. */
 interface ScatteredDocument extends CachedDocument {

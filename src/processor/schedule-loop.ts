@@ -5,8 +5,8 @@ import type { Connection } from '../redis/connection.ts';
 import { isPassing, isPassingReply, publicError } from '../redis/public-error.ts';
 import { acquireLeases, askForLeases, releaseLeases } from '../redis/scripts.ts';
 import { Delivery } from './delivery.ts';
-import { givenBack } from './lease.ts';
-import { Share } from './share.ts';
+import { givenBack } from '../loop/lease.ts';
+import { Share } from '../loop/share.ts';
 
 export interface ScheduleLoopOptions {
   readonly owner: string;

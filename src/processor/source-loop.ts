@@ -1,6 +1,7 @@
 // Imports a foreign Redis Stream: each entry exactly once, for the script that appends its events also moves the mark behind it.
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionFailedError, InvalidInputError, OutcomeUnknownError, ServerRefusedError, SourceFailedError } from '../errors.ts';
+import { ConnectionFailedError, InvalidInputError, OutcomeUnknownError, ServerRefusedError } from '../errors.ts';
+import { SourceFailedError } from '../processing-errors.ts';
 import type { AnyEvent } from '../event.ts';
 import type { Imported, Source, SourceEntry } from '../fold/source.ts';
 import { appendLimits, prepareEvent } from '../log/encode-event.ts';
@@ -9,7 +10,7 @@ import type { PreparedStream } from '../redis/batch.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, isPassingReply, publicError } from '../redis/public-error.ts';
 import { acquireLeases, type RawEntry, releaseLeases } from '../redis/scripts.ts';
-import { givenBack } from './lease.ts';
+import { givenBack } from '../loop/lease.ts';
 
 export interface SourceLoopOptions {
   readonly owner: string;

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidInputError, StoreClosedError } from '../errors.ts';
-import type { RecordedEvent } from '../event.ts';
 import { Executor } from '../execute.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
@@ -11,19 +10,20 @@ import { readHead } from '../log/page.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { isPassing, publicError, reading } from '../redis/public-error.ts';
 import { hasCaughtUp } from './caught-up.ts';
-import { PartitionLoop } from './partition-loop.ts';
+import { PartitionLoop } from '../loop/partition-loop.ts';
+import { type Listener, type ProcessorEvents, ProcessorListeners } from './processor-events.ts';
 import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
 import { ProjectionTask } from './projection-task.ts';
-import type { Reactor } from './reactor.ts';
+import type { Reactor } from '../reactor/reactor.ts';
 import { type ReactorProgress, reactorProgress } from './reactor-progress.ts';
-import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from './reactor-tasks.ts';
+import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from '../reactor/reactor-tasks.ts';
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
-import { Share } from './share.ts';
-import { type Throttle, throttleOf } from './throttle.ts';
+import { Share } from '../loop/share.ts';
+import { type Throttle, throttleOf } from '../loop/throttle.ts';
 import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
-import type { Task } from './task.ts';
+import type { Task } from '../loop/task.ts';
 import { InWords } from '../show.ts';
-import { waitAtMost } from './wait-at-most.ts';
+import { waitAtMost } from '../loop/wait-at-most.ts';
 
 /** What a processor runs. */
 export interface StreamProcessorOptions {
@@ -47,33 +47,6 @@ export interface StreamProcessorOptions {
   readonly eventsPerSecond?: number;
 }
 
-/** What a processor tells while it runs. */
-export interface ProcessorEvents {
-  /** A commit: so many events of a projection were folded and stored. */
-  readonly progress: { readonly projection: string; readonly version: number; readonly partition: number; readonly events: number };
-  /** A commit: a reactor's checkpoint passed so many events. */
-  readonly reacted: { readonly reactor: string; readonly version: number; readonly partition: number; readonly events: number };
-  /** A reactor gave an event up: it is a dead letter now. */
-  readonly deadLetter: {
-    readonly reactor: string;
-    readonly version: number;
-    readonly partition: number;
-    readonly event: RecordedEvent;
-    readonly error: unknown;
-  };
-  /** A projection or reactor stands still in a partition, or a source: its code, its log or its documents need somebody. The rest goes on. */
-  readonly failed: {
-    readonly projection?: string;
-    readonly reactor?: string;
-    readonly source?: string;
-    readonly partition?: number;
-    readonly error: unknown;
-  };
-}
-
-type Listener<Name extends keyof ProcessorEvents> = (event: ProcessorEvents[Name]) => void;
-type Listeners = { readonly [Name in keyof ProcessorEvents]: Set<Listener<Name>> };
-
 /** How far a processor's work is, whoever does it. */
 export interface ProcessorProgress {
   readonly projections: readonly ProjectionProgress[];
@@ -96,7 +69,7 @@ export class StreamProcessor {
   readonly #tasks: readonly ProjectionTask[];
   readonly #throttle: Throttle | undefined;
   readonly #reactorRuns: readonly ReactorRun[];
-  readonly #listeners: Listeners = { progress: new Set(), reacted: new Set(), deadLetter: new Set(), failed: new Set() };
+  readonly #listeners = new ProcessorListeners();
   /** Stands in each checkpoint that is held, so that people see who works: machine, process, and this processor of it. */
   readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
   #loops: PartitionLoop[] = [];
@@ -120,10 +93,8 @@ export class StreamProcessor {
       'projections and reactors of a processor',
       [...this.#projections(), ...reactors].map(({ name, version }) => `${name}@${version}`),
     );
-    assertDistinct(
-      'sources of a processor',
-      (options.sources ?? []).map(({ key }) => key),
-    );
+    const sourceKeys = (options.sources ?? []).map(({ key }) => key);
+    assertDistinct('sources of a processor', sourceKeys);
     const taskOptions = {
       leaseMs,
       onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) =>
@@ -161,8 +132,9 @@ export class StreamProcessor {
     // Projections of a partition read it together; each reactor by itself, for its handlers take their time.
     const share = new Share(owner);
     const shares = new Map((this.#options.reactors ?? []).map((reactor) => [reactor, new Share(owner)]));
+    const tasksIn = (partition: number): readonly Task[] => this.#tasks.filter((task) => task.partition === partition);
     this.#loops = [
-      ...(this.#tasks.length === 0 ? [] : this.#partitions().map((partition) => this.#loop(partition, this.#tasksIn(partition), share))),
+      ...(this.#tasks.length === 0 ? [] : this.#partitions().map((partition) => this.#loop(partition, tasksIn(partition), share))),
       ...this.#reactorRuns.map(({ task }) => this.#loop(task.partition, [task], shares.get(task.reactor) ?? share)),
     ];
     this.#sourceLoops = sources.map(
@@ -176,10 +148,6 @@ export class StreamProcessor {
     const onFailure = (partition: number, error: unknown): void => this.#tell('failed', { partition, error });
     this.#scheduleLoops = new ScheduleLoops(this.#connection, { owner, leaseMs, onFailure });
     this.#scheduleLoops.start();
-  }
-
-  #tasksIn(partition: number): ProjectionTask[] {
-    return this.#tasks.filter((task) => task.partition === partition);
   }
 
   #loop(partition: number, tasks: readonly Task[], share: Share): PartitionLoop {
@@ -229,10 +197,7 @@ export class StreamProcessor {
 
   /** Listens; the result stops listening. */
   on<Name extends keyof ProcessorEvents>(name: Name, listener: Listener<Name>): () => void {
-    this.#listeners[name].add(listener);
-    return () => {
-      this.#listeners[name].delete(listener);
-    };
+    return this.#listeners.add(name, listener);
   }
 
   /** How far each projection is in each partition, and each source: checkpoint, lag in events and in time, errors. */
@@ -270,9 +235,8 @@ export class StreamProcessor {
   }
 
   #tell<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
-    const listeners: ReadonlySet<Listener<Name>> = this.#listeners[name];
-    for (const listener of listeners) callSafely(() => listener(event));
-    if (name === 'failed' && listeners.size === 0 && this.#waiting === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
+    const isHeard = this.#listeners.tell(name, event);
+    if (name === 'failed' && !isHeard && this.#waiting === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
   }
 
   async #endsOfSources(): Promise<ReadonlyMap<string, string | undefined>> {
@@ -327,15 +291,6 @@ export class StreamProcessor {
     const failures = [...this.#tasks, ...this.#reactorRuns.map(({ task }) => task), ...this.#sourceLoops].map(({ failure }) => failure);
     const failure = failures.find((each) => each !== undefined);
     if (failure !== undefined) throw failure as Error;
-  }
-}
-
-/** A listener that throws is no reason to stop folding. */
-function callSafely(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    process.emitWarning(error instanceof Error ? error : String(error));
   }
 }
 

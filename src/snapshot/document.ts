@@ -16,6 +16,16 @@ export const documentFields: Readonly<Record<'position' | 'version' | 'state' | 
   deleted: ':deleted',
 });
 
+/** Bounds of what is folded and stored at once. */
+export const projectionLimits: Readonly<Record<'documentBytes' | 'cachedDocuments' | 'commitBytes', number>> = Object.freeze({
+  /** A document larger than this, encoded, stops its projection. */
+  documentBytes: 4_194_304,
+  /** Documents of one projection in one partition that a process keeps in memory. */
+  cachedDocuments: 50_000,
+  /** A commit is cut at about so much of changed documents, for Redis does nothing else meanwhile. */
+  commitBytes: 1_048_576,
+});
+
 /** What the fields say: the state (undefined where there is none), and up to where it was folded. */
 export interface Document<State> {
   readonly state: State | undefined;
@@ -41,6 +51,21 @@ function isPlainObject(state: unknown): state is Record<string, unknown> {
   if (typeof state !== 'object' || state === null || Array.isArray(state)) return false;
   const prototype: unknown = Object.getPrototypeOf(state);
   return prototype === null || prototype === Object.prototype;
+}
+
+/** The names in a list of fields and values in turn. */
+export function namesOf(fields: readonly string[]): readonly string[] {
+  return fields.filter((_, at) => at % 2 === 0);
+}
+
+/** Names that were there and are no more. */
+export function namesGone(before: readonly string[], now: readonly string[]): readonly string[] {
+  return before.length === 0 ? before : before.filter((name) => !now.includes(name));
+}
+
+/** About how many characters fields and values take. */
+export function sizeOf(fields: readonly string[]): number {
+  return fields.reduce((sum, field) => sum + field.length, 0);
 }
 
 /** Fields and values in turn, as HGETALL gives them of `key`. Throws CorruptDocumentError. */

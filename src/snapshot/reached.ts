@@ -1,5 +1,6 @@
 // Tells whether a projection has folded everything up to a place, and waits for it.
-import { LogLostError, NotCaughtUpError } from '../errors.ts';
+import { LogLostError } from '../errors.ts';
+import { NotCaughtUpError } from '../processing-errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import { readForward, readHead } from '../log/page.ts';
 import { entryIdOf, packEntryId, positionOf } from '../position.ts';

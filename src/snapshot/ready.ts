@@ -1,5 +1,6 @@
 // Tells whether a projection's documents are whole: whether it has ever folded everything that was there.
-import { CorruptEntryError, NotCaughtUpError } from '../errors.ts';
+import { CorruptEntryError } from '../errors.ts';
+import { NotCaughtUpError } from '../processing-errors.ts';
 import type { AnyProjection } from '../fold/projection.ts';
 import { readHead } from '../log/page.ts';
 import type { Connection } from '../redis/connection.ts';

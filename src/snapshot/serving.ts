@@ -1,5 +1,5 @@
 // Knows which version of a projection serves, and hears of it when that changes.
-import { UnknownVersionError } from '../errors.ts';
+import { UnknownVersionError } from '../processing-errors.ts';
 import type { Projection } from '../fold/projection.ts';
 import type { Serving } from '../fold/serving.ts';
 import type { Connection } from '../redis/connection.ts';

@@ -1,7 +1,7 @@
 // A rate holds a processor back, over all its partitions, and neither its leases nor its stop.
 import { ProcessorControl, SnapshotStore } from 'millrace';
 import { describe, expect, test } from 'vitest';
-import { Throttle } from '../../src/processor/throttle.ts';
+import { Throttle } from '../../src/loop/throttle.ts';
 import { project, run, sums, until } from '../support/processors.ts';
 import { note, notes, openStore, someNotes } from '../support/store.ts';
 

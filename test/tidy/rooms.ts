@@ -3,13 +3,15 @@ import { resolveImport, type Source } from './sources.ts';
 
 /** The rooms in reading order. A room imports only what stands above it; those in one line are one room. */
 export const FLOOR_PLAN: readonly (readonly string[])[] = [
-  ['event.ts', 'position.ts', 'errors.ts', 'show.ts', 'codec.ts', 'token.ts'],
+  ['event.ts', 'position.ts', 'errors.ts', 'processing-errors.ts', 'show.ts', 'codec.ts', 'token.ts'],
   ['fold/'],
   ['redis/'],
   ['log/'],
   ['snapshot/'],
   ['execute.ts'],
   ['event-store.ts'],
+  ['loop/'],
+  ['reactor/'],
   ['processor/'],
   ['inspect.ts'],
   ['testing/'],
@@ -21,9 +23,9 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
 /** Subpaths of the package, which use its public parts, and so may import its table of contents. */
 const SUBPATHS = ['testing/', 'embedded/', 'cli/', 'dashboard/'];
 
-/** Files that write events, and files that read them: they meet only in redis/connection.ts and in what a store shares. */
+/** Files that write events, and files that read them: they meet only in redis/connection.ts and in what a store shares. A reactor does both. */
 const WRITE_SIDE = /^src\/log\/(append|writer|batch|group-commit)/;
-const READ_SIDE = /^src\/(log\/(read|subscribe|page)|snapshot\/|processor\/)/;
+const READ_SIDE = /^src\/(log\/(read|subscribe|page)|snapshot\/|loop\/|processor\/)/;
 
 /** Packages that only one room may know. */
 const PACKAGE_ROOMS: Readonly<Record<string, string>> = {

@@ -3,7 +3,7 @@ import { expectTypeOf } from 'vitest';
 import type { Event, RecordedEvent } from '../../src/event.ts';
 import { category } from '../../src/fold/category.ts';
 import type { AppendResult } from '../../src/log/append.ts';
-import { type Reactor, reactor } from '../../src/processor/reactor.ts';
+import { type Reactor, reactor } from '../../src/reactor/reactor.ts';
 
 type UserUpdate = Event<'Registered', { name: string; surname: string }> | Event<'Renamed', { name: string }>;
 type UserFriend = Event<'FriendAdded' | 'FriendRemoved', { friendId: string }>;

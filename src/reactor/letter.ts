@@ -1,5 +1,5 @@
 // A dead letter as it lies in Redis: which event was given up, why, how often it was tried and when.
-import { ReactorFailedError } from '../errors.ts';
+import { ReactorFailedError } from '../processing-errors.ts';
 import type { AnyEvent, EventMetadata, RecordedEvent } from '../event.ts';
 import { decodeEntry, type LogEvent } from '../log/entry.ts';
 import { entryIdOf } from '../position.ts';

@@ -7,7 +7,7 @@ import { GroupLoop } from './group-loop.ts';
 import { GroupTask } from './group-task.ts';
 import type { Reactor } from './reactor.ts';
 import { ReactorTask } from './reactor-task.ts';
-import type { Throttle } from './throttle.ts';
+import type { Throttle } from '../loop/throttle.ts';
 
 export interface ReactorTasksOptions {
   readonly owner: string;

@@ -1,6 +1,6 @@
 // One attempt at an event: the handler under a time limit, and the wait before the next one.
 import type { RecordedEvent } from '../event.ts';
-import { ReactionTimeoutError } from '../errors.ts';
+import { ReactionTimeoutError } from '../processing-errors.ts';
 import type { Reactor, RetryOptions } from './reactor.ts';
 
 /** Makes its signal only when it is asked for: few handlers do, and to make one takes longer than the rest of an attempt. */

@@ -16,7 +16,7 @@ import { GroupReader } from './group-reader.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
 import { encodeLetter, letterOf } from './letter.ts';
 import { type Handling, Reactions } from './reaction-context.ts';
-import type { Throttle } from './throttle.ts';
+import type { Throttle } from '../loop/throttle.ts';
 import { Window } from './window.ts';
 
 export interface MemberOptions {

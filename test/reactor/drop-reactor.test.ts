@@ -11,7 +11,7 @@ import {
   StreamProcessor,
 } from 'millrace';
 import { describe, expect, test } from 'vitest';
-import { groupKeysOf } from '../../src/processor/consumer-group.ts';
+import { groupKeysOf } from '../../src/reactor/consumer-group.ts';
 import { connectionOf } from '../../src/redis/connection.ts';
 import { leaveGroup } from '../../src/redis/group-scripts.ts';
 import { workerField } from '../../src/redis/keys.ts';

@@ -1,5 +1,6 @@
 // Calls a reactor's handlers: so many at the same time, those of one key one after the other, each event until it is done or given up.
-import { InvalidInputError, PartitionMismatchError, ReactionFencedError } from '../errors.ts';
+import { InvalidInputError, PartitionMismatchError } from '../errors.ts';
+import { ReactionFencedError } from '../processing-errors.ts';
 import type { LogEvent } from '../log/entry.ts';
 import { attempt, delayAfter, LazyAbort } from './attempts.ts';
 import type { Leftovers, ReactionHandler } from './reaction-context.ts';

@@ -1,5 +1,6 @@
 // Carries out one step of a process manager: state and effects of one event, stored by one script, exactly once.
-import { DocumentTooLargeError, InvalidInputError, PartitionMismatchError, ProcessConflictError, ReactionFencedError } from '../errors.ts';
+import { InvalidInputError, PartitionMismatchError } from '../errors.ts';
+import { DocumentTooLargeError, ProcessConflictError, ReactionFencedError } from '../processing-errors.ts';
 import type { AnyEvent, RecordedEvent } from '../event.ts';
 import { frozen } from '../fold/frozen.ts';
 import { type Guard, type PlacedAppend, prepare, type StreamAppend } from '../log/append.ts';
@@ -13,7 +14,7 @@ import { show } from '../show.ts';
 import { type FoldedState, loadState } from '../snapshot/decider-state.ts';
 import { decodeDocument, documentFields, encodeState, placeOfDocument, positionFields } from '../snapshot/document.ts';
 import type { LazyAbort } from './attempts.ts';
-import { namesGone, namesOf, projectionLimits, sizeOf } from './documents.ts';
+import { namesGone, namesOf, projectionLimits, sizeOf } from '../snapshot/document.ts';
 import { epochBeforeDrop } from './drop-reactor.ts';
 import { EndedProcesses } from './ended-processes.ts';
 import { type AnyDecider, type CommandEffect, effects, type KnownEffect, partsOf, type ProcessManager } from './process-manager.ts';

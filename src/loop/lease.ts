@@ -1,5 +1,6 @@
 // Leases on checkpoints say who works and from where, while the compare-and-set of each commit decides what counts.
-import { LogLostError, ProjectionChangedError } from '../errors.ts';
+import { LogLostError } from '../errors.ts';
+import { ProjectionChangedError } from '../processing-errors.ts';
 import { checkMark, type Marked } from '../log/mark.ts';
 import { entryIdOf, packEntryId } from '../position.ts';
 import type { Connection } from '../redis/connection.ts';

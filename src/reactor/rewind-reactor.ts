@@ -6,7 +6,7 @@ import { beginRewind, finishRewind, rewindKey } from '../redis/reaction-scripts.
 import { groupKeysOf } from './consumer-group.ts';
 import { removeProcesses } from './drop-reactor.ts';
 import { fieldsOf } from './hash-fields.ts';
-import { checkpointText } from './lease.ts';
+import { checkpointText } from '../loop/lease.ts';
 import { isProcessManager } from './process-manager.ts';
 import type { Reactor, StartFrom } from './reactor.ts';
 import { type Start, startOf } from './start-from.ts';

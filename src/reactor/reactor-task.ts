@@ -1,5 +1,5 @@
 // Runs one reactor in one partition: takes events from the log, hands them to handlers, and keeps each key in order also over dead letters.
-import { ReactorFailedError } from '../errors.ts';
+import { ReactorFailedError } from '../processing-errors.ts';
 import type { RecordedEvent } from '../event.ts';
 import type { Executor } from '../execute.ts';
 import type { LogEvent } from '../log/entry.ts';
@@ -8,7 +8,7 @@ import type { Connection } from '../redis/connection.ts';
 import { packEntryId } from '../position.ts';
 import { raiseEpoch } from '../redis/reaction-scripts.ts';
 import { HandlerPool, type Outcome } from './handler-pool.ts';
-import type { Checkpoint } from './lease.ts';
+import type { Checkpoint } from '../loop/lease.ts';
 import { encodeLetter, letterOf, tooManyWaiting, waitingEntry } from './letter.ts';
 import { LetterRetries } from './letter-retries.ts';
 import { type Begun, ReactionCommits, type Slot } from './reaction-commits.ts';
@@ -18,7 +18,7 @@ import { ProcessSteps } from './process-step.ts';
 import type { Reactor } from './reactor.ts';
 import { readBeginning } from './start-from.ts';
 import { free, type Tenure } from './reactor-tenure.ts';
-import { type Batch, LeaseLost, type Task } from './task.ts';
+import { type Batch, LeaseLost, type Task } from '../loop/task.ts';
 
 /** Bounds of what a reactor has in hand. */
 export const reactorLimits: Readonly<Record<'eventsBehindCheckpoint' | 'eventsWaiting', number>> = Object.freeze({

@@ -2,7 +2,7 @@
 import type { Connection } from '../redis/connection.ts';
 import { beginDrop, finishDrop, readDroppedEpoch, type Removal, removeGroup, removeKeys, removeReactions } from '../redis/drop-scripts.ts';
 import { scanDocuments, type Versioned } from '../snapshot/scan.ts';
-import { heldError } from './clearing.ts';
+import { heldError } from '../snapshot/clearing.ts';
 import { groupKeysOf } from './consumer-group.ts';
 import { isProcessManager } from './process-manager.ts';
 import type { Reactor } from './reactor.ts';

@@ -1,8 +1,8 @@
 // Removes a projection's documents with its checkpoints, to fold it anew or for good, safe against a kill at every step.
-import { InUseError } from '../errors.ts';
+import { InUseError } from '../processing-errors.ts';
 import type { Connection } from '../redis/connection.ts';
 import { beginClearing, type ClearedPartition, clearDocuments, type Clearing, finishClearing } from '../redis/control-scripts.ts';
-import { scanDocuments, type Versioned } from '../snapshot/scan.ts';
+import { scanDocuments, type Versioned } from './scan.ts';
 
 const DOCUMENTS_AT_ONCE = 100;
 

@@ -13,8 +13,8 @@ import {
 } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import type { LogEvent } from '../../src/log/entry.ts';
-import { HandlerPool } from '../../src/processor/handler-pool.ts';
-import { Unsettled } from '../../src/processor/unsettled.ts';
+import { HandlerPool } from '../../src/reactor/handler-pool.ts';
+import { Unsettled } from '../../src/reactor/unsettled.ts';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { appendNumbers, run, until } from '../support/processors.ts';
 import { collect, errorOf, marks, note, notes, numbersOf, openStore, someNotes } from '../support/store.ts';

@@ -1,5 +1,5 @@
 // What a handler gets beside its event: appends and commands that happen once for it, fenced off when another process takes over.
-import { ReactionFencedError } from '../errors.ts';
+import { ReactionFencedError } from '../processing-errors.ts';
 import type { AnyEvent, RecordedEvent, StreamName } from '../event.ts';
 import type { Executor } from '../execute.ts';
 import { appendAll, type Once, type StreamAppend } from '../log/append.ts';

@@ -8,12 +8,12 @@ import { workerField } from '../redis/keys.ts';
 import { PortError } from '../redis/port.ts';
 import { ConsumerGroup, groupStandsAt, readsOf } from './consumer-group.ts';
 import { HandlerPool } from './handler-pool.ts';
-import type { Checkpoint } from './lease.ts';
+import type { Checkpoint } from '../loop/lease.ts';
 import { LetterRetries } from './letter-retries.ts';
 import { ReactionCommits } from './reaction-commits.ts';
 import { type Handling, Reactions } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
-import { LeaseLost, type Task } from './task.ts';
+import { LeaseLost, type Task } from '../loop/task.ts';
 
 export interface GroupTaskOptions {
   readonly leaseMs: number;

@@ -4,10 +4,10 @@ import type { LogEvent } from '../log/entry.ts';
 import { markOf } from '../log/mark.ts';
 import type { Connection } from '../redis/connection.ts';
 import { commitReactions, type ReactionStep } from '../redis/reaction-scripts.ts';
-import { checkpointText } from './lease.ts';
+import { checkpointText } from '../loop/lease.ts';
 import type { Leftovers } from './reaction-context.ts';
 import type { Reactor } from './reactor.ts';
-import { LeaseLost } from './task.ts';
+import { LeaseLost } from '../loop/task.ts';
 
 /** Where a commit begins: as the checkpoint is in Redis. */
 export interface Begun {
