@@ -18,12 +18,19 @@ import {
   OutcomeUnknownError,
   PartitionMismatchError,
   PausedError,
+  ProcessConflictError,
+  processManager,
   ProcessorControl,
   ProjectionChangedError,
   ProjectionFailedError,
   projection,
   projectionLimits,
   type RecordedEvent,
+  ReactionFencedError,
+  ReactionTimeoutError,
+  type Reactor,
+  ReactorFailedError,
+  reactor,
   ServerRefusedError,
   serving,
   SnapshotStore,
@@ -35,6 +42,7 @@ import {
   type StreamProcessorOptions,
   streamName,
   type Token,
+  UnconfirmedError,
   UnknownVersionError,
   UnsuitableServerError,
   VersionConflictError,
@@ -69,6 +77,36 @@ const folding = (name: string, evolve: (state: object, event: RecordedEvent<Note
 async function process(options: StreamProcessorOptions): Promise<void> {
   await using processor = new StreamProcessor(store, options);
   await processor.runUntilCaughtUp();
+}
+
+/** The error with which a reactor gives its first event up. */
+async function deadLetterOf(gives: Reactor): Promise<never> {
+  await using processor = new StreamProcessor(store, { reactors: [gives], deliverScheduled: false });
+  const errors: unknown[] = [];
+  processor.on('deadLetter', ({ error }) => errors.push(error));
+  await processor.runUntilCaughtUp();
+  throw errors[0];
+}
+
+/** A process manager that commands a stream to which somebody appends before each of its decisions is stored. */
+function overrun(): Reactor {
+  const counter = marks.decider({
+    initialState: () => 0,
+    evolve: (count) => count + 1,
+    decide: (_command: null, count) => {
+      // Sent before the step is: it decides on what is no longer so.
+      void store.append(marks.stream('1'), note(count));
+      return [note(count)];
+    },
+  });
+  return processManager({
+    name: 'overrun',
+    categories: [notes],
+    retry: { attempts: 1 },
+    initialState: () => 0,
+    evolve: (state) => state,
+    react: (_event, _state, effects) => [effects.execute(counter, '1', null)],
+  });
 }
 
 /** The reply of an append is lost, and so is the record of it before the append is sent again. */
@@ -255,6 +293,68 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     /stopped at entry \d+-0: what is it\? Nothing of it was imported\. Mend its decode/,
   ],
   [
+    'unconfirmed',
+    UnconfirmedError,
+    async () => {
+      await using own = await openStore({ url: testUrl(), namespace, durability: { replicas: 9, timeoutMs: 10 } });
+      await own.append(notes.stream('unconfirmed'), note(1));
+    },
+    /^Written, but not confirmed: the log holds it, up to position .*, and \d of 9 replicas confirmed it: .* Repeat it with the same idempotencyKey/,
+  ],
+  [
+    'reactor-failed',
+    ReactorFailedError,
+    () =>
+      process({
+        reactors: [
+          reactor({
+            name: 'keyless',
+            categories: [notes],
+            key: () => {
+              throw new Error('no such key');
+            },
+            handle: () => undefined,
+          }),
+        ],
+      }),
+    /^Reactor "keyless@1" stopped before event "Noted", notes:1@1, position .*: no such key\. Mend that and start the processor again/,
+  ],
+  [
+    'reaction-timeout',
+    ReactionTimeoutError,
+    () =>
+      deadLetterOf(
+        reactor({ name: 'hanging', categories: [notes], retry: { attempts: 1 }, timeoutMs: 5, handle: () => new Promise(() => undefined) }),
+      ),
+    /^Reactor "hanging@1" did not finish event "Noted", notes:1@1, within 5 ms\. Heed the signal of the context/,
+  ],
+  [
+    'reaction-fenced',
+    ReactionFencedError,
+    async () => {
+      let refused: unknown;
+      const overtaken = reactor({
+        name: 'overtaken',
+        categories: [notes],
+        handle: async (_event, context) => {
+          await raw.send('HINCRBY', `{${namespace}:0}:reactions:overtaken@1:0`, 'epoch', '1');
+          await context.append(marks.stream('overtaken'), note(1)).catch((error: unknown) => {
+            refused ??= error;
+          });
+        },
+      });
+      await process({ reactors: [overtaken] });
+      throw refused;
+    },
+    /^Another process took over from reactor "overtaken@1" while this handler ran.*Nothing was written\. Let the handler end/,
+  ],
+  [
+    'process-conflict',
+    ProcessConflictError,
+    () => deadLetterOf(overrun()),
+    /^Process manager "overrun@1" decided 100 times, and each time others had appended to a stream that it commands/,
+  ],
+  [
     'not-caught-up',
     NotCaughtUpError,
     async () => {
@@ -293,8 +393,9 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
 ];
 
 describe('an error', () => {
-  it.each(errors)('%s is what it says', async (code, type, happens, says) => {
+  it.for(errors)('%s is what it says', async ([code, type, happens, says], { skip }) => {
     const error = await refusalOf(happens);
+    if (code === 'unconfirmed' && error.code === 'unsuitable-server') skip('the embedded engine has no replicas to wait for');
     expect(error).toBeInstanceOf(type);
     expect(error).toBeInstanceOf(MillraceError);
     expect(error.code).toBe(code);

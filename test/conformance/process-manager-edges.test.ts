@@ -1,5 +1,6 @@
 // Process managers at their edges: conflicts, ends and new beginnings, edits, what is set back.
 import {
+  isMillraceError,
   category,
   type Event,
   type EventStore,
@@ -185,10 +186,13 @@ it('refuses an edit that gives an event to another process, which may have passe
   expect(await seenIn(store)).toEqual([1, 1]);
 });
 
-it('carries an event out once where its step cannot be confirmed as its store asks for', async () => {
+it('carries an event out once where its step cannot be confirmed as its store asks for', async ({ skip }) => {
   const namespace = uniqueNamespace();
   await using store = await openStore({ namespace });
-  await using asking = await openStore({ namespace, durability: { replicas: 5, timeoutMs: 20 } });
+  await using asking = await openStore({ namespace, durability: { replicas: 5, timeoutMs: 20 } }).catch((error: unknown) => {
+    if (isMillraceError(error, 'unsuitable-server')) skip('the embedded engine has no replicas to wait for');
+    throw error;
+  });
   await store.append(notes.stream('1'), someNotes(3));
   expect(await handle(asking, counting())).toEqual([]);
   expect(await seenIn(store)).toEqual([1, 2, 3]);
