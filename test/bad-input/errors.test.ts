@@ -19,7 +19,6 @@ import {
   PartitionMismatchError,
   PausedError,
   ProcessConflictError,
-  processManager,
   ProcessorControl,
   ProjectionChangedError,
   ProjectionFailedError,
@@ -28,7 +27,6 @@ import {
   type RecordedEvent,
   ReactionFencedError,
   ReactionTimeoutError,
-  type Reactor,
   ReactorFailedError,
   reactor,
   ServerRefusedError,
@@ -50,9 +48,8 @@ import {
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { freePort } from '../../examples/engine-process.ts';
 import { connectRaw, type RawClient, testUrl, uniqueNamespace } from '../support/clients.ts';
-import { isAppend } from '../support/faults.ts';
-import { startProxy } from '../support/proxy.ts';
 import { collect, marks, note, type Noted, notes, openStore } from '../support/store.ts';
+import { deadLetterOf, loseReplyAndRecord, overrun } from './brought-about.ts';
 import { bulk, startFakeServer } from './fake-server.ts';
 import { expectFitToShow, refusalOf } from './refused.ts';
 
@@ -79,52 +76,6 @@ async function process(options: StreamProcessorOptions): Promise<void> {
   await processor.runUntilCaughtUp();
 }
 
-/** The error with which a reactor gives its first event up. */
-async function deadLetterOf(gives: Reactor): Promise<never> {
-  await using processor = new StreamProcessor(store, { reactors: [gives], deliverScheduled: false });
-  const errors: unknown[] = [];
-  processor.on('deadLetter', ({ error }) => errors.push(error));
-  await processor.runUntilCaughtUp();
-  throw errors[0];
-}
-
-/** A process manager that commands a stream to which somebody appends before each of its decisions is stored. */
-function overrun(): Reactor {
-  const counter = marks.decider({
-    initialState: () => 0,
-    evolve: (count) => count + 1,
-    decide: (_command: null, count) => {
-      // Sent before the step is: it decides on what is no longer so.
-      void store.append(marks.stream('1'), note(count));
-      return [note(count)];
-    },
-  });
-  return processManager({
-    name: 'overrun',
-    categories: [notes],
-    retry: { attempts: 1 },
-    initialState: () => 0,
-    evolve: (state) => state,
-    react: (_event, _state, effects) => [effects.execute(counter, '1', null)],
-  });
-}
-
-/** The reply of an append is lost, and so is the record of it before the append is sent again. */
-async function loseReplyAndRecord(): Promise<unknown> {
-  await using proxy = await startProxy(testUrl());
-  await using own = await openStore({ url: proxy.url, namespace, timeoutMs: 2_000 });
-  await own.append(notes.stream('unknown'), note(1));
-  const lost = proxy.loseReplyOf(isAppend, {
-    whileCut: async () => {
-      const keys = (await raw.send('KEYS', `{${namespace}:0}:writer:*`)) as string[];
-      return await raw.send('DEL', ...keys);
-    },
-  });
-  const [error] = await Promise.allSettled([own.append(notes.stream('unknown'), note(2)), lost]);
-  if (error.status === 'rejected') throw error.reason;
-  return error.value;
-}
-
 /** How each comes about, and the code that programs go by. A code never changes; a new error is a new line. */
 const errors: readonly (readonly [code: string, error: abstract new (...args: never[]) => MillraceError, happens: () => unknown, says: RegExp])[] = [
   ['invalid-input', InvalidInputError, () => streamName('x'), /expected a text like "user_updates:1"/],
@@ -143,7 +94,12 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     () => store.append(notes.stream('1'), note(1), { expectedVersion: 0 }),
     /expected version 0, found 1\. Nothing was written/,
   ],
-  ['outcome-unknown', OutcomeUnknownError, loseReplyAndRecord, /It was written whole, once, or not at all\. To find out, read the stream/],
+  [
+    'outcome-unknown',
+    OutcomeUnknownError,
+    () => loseReplyAndRecord(raw, namespace),
+    /It was written whole, once, or not at all\. To find out, read the stream/,
+  ],
   [
     'idempotency-key-reused',
     IdempotencyKeyReusedError,
@@ -324,6 +280,7 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
     ReactionTimeoutError,
     () =>
       deadLetterOf(
+        store,
         reactor({ name: 'hanging', categories: [notes], retry: { attempts: 1 }, timeoutMs: 5, handle: () => new Promise(() => undefined) }),
       ),
     /^Reactor "hanging@1" did not finish event "Noted", notes:1@1, within 5 ms\. Heed the signal of the context/,
@@ -351,7 +308,7 @@ const errors: readonly (readonly [code: string, error: abstract new (...args: ne
   [
     'process-conflict',
     ProcessConflictError,
-    () => deadLetterOf(overrun()),
+    () => deadLetterOf(store, overrun(store)),
     /^Process manager "overrun@1" decided 100 times, and each time others had appended to a stream that it commands/,
   ],
   [
