@@ -51,6 +51,17 @@ export async function endAll(projectors: readonly Projector[]): Promise<void> {
   await Promise.all(projectors.map((projector) => projector[Symbol.asyncDispose]()));
 }
 
+/** All of them build a version together; what each has folded of it. */
+export async function projectBy(projectors: readonly Projector[], at: WorkerStore, version: number): Promise<WorkerReply[]> {
+  return await Promise.all(projectors.map((each) => each.tell({ run: 'project', at, version })));
+}
+
+/** Partitions go from one process to another while they work: how that came out. */
+export function sharesOf(replies: readonly WorkerReply[]): string {
+  const sum = replies.reduce((all, { events }) => all + events, 0);
+  return `the processes folded ${replies.map(({ events }) => `${Math.round((100 * events) / sum)}%`).join(', ')} in the last round`;
+}
+
 /** Where a process finds a namespace of this engine. */
 export function storeOn({ url }: BenchEngine, namespace: string): WorkerStore {
   return { urls: [url], isCluster: false, namespace };

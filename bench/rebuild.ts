@@ -3,7 +3,7 @@ import { EventStore } from 'millrace';
 import { appender } from './append.ts';
 import { type Bench, type BenchEngine, newNamespace } from './engines.ts';
 import type { Figure, Sides } from './figure.ts';
-import { endAll, Projector, startProjectors, storeOn } from './processes.ts';
+import { endAll, projectBy, Projector, sharesOf, startProjectors, storeOn } from './processes.ts';
 import { checkCount, totals } from './project.ts';
 import { forEachNumber, friendAdded, friends, randomNumbers, rateOf, secondsOf } from './workload.ts';
 
@@ -61,17 +61,19 @@ async function openRebuild({ engine }: Bench): Promise<Sides> {
   const projectors = await startProjectors(2);
   const at = storeOn(engine, namespace);
   let version = 0;
+  let shares = '';
   const namespaces = [namespace];
   return {
     ours: async () => {
       version += 1;
-      return EVENTS / (await secondsOf(() => Promise.all(projectors.map((each) => each.tell({ run: 'project', at, version })))));
+      return EVENTS / (await secondsOf(async () => (shares = sharesOf(await projectBy(projectors, at, version)))));
     },
     beside: async () => {
       const live = newNamespace();
       namespaces.push(live);
       return EVENTS / (await secondsOfLive(engine, live, projectors[0] as Projector));
     },
+    note: () => shares,
     [Symbol.asyncDispose]: async () => {
       try {
         await checkCount(store, totals('totals', version), EVENTS, DOCUMENTS);

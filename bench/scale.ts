@@ -5,12 +5,14 @@ import { appender } from './append.ts';
 import { startCluster } from './cluster.ts';
 import { type Bench, type BenchEngine, NEEDS_SERVER_PROGRAM, newNamespace } from './engines.ts';
 import { type Figure, median, type Sides } from './figure.ts';
-import { type Cores, coresOf, endAll, ownCpuMs, type Projector, startProjectors, storeOn } from './processes.ts';
+import { type Cores, coresOf, endAll, ownCpuMs, projectBy, type Projector, sharesOf, startProjectors, storeOn } from './processes.ts';
 import { checkCount, totals } from './project.ts';
+import type { WorkerReply } from './project-worker.ts';
 import { openFilled } from './rebuild.ts';
 import { rateOf } from './workload.ts';
 
-const EVENTS = 200_000;
+/** Enough that it hardly counts how the partitions are spread over the processes first. */
+const EVENTS = 1_000_000;
 const DOCUMENTS = 20_000;
 const PARTITIONS_OF_CLUSTER = 16;
 const WAITING = 1_000;
@@ -75,19 +77,24 @@ async function openProcesses(engine: BenchEngine, count: number): Promise<Sides>
   const projectors = await startProjectors(count);
   const usage = new Usage();
   let version = 0;
+  let replies: readonly WorkerReply[] = [];
+  let shares = '';
   const run = (who: readonly Projector[]): Promise<Cores> => {
     version += 1;
-    const command = { run: 'project', at: storeOn(engine, namespace), version } as const;
     return coresOf(
       [engine],
       () => cpuMsOf(who),
-      () => Promise.all(who.map((each) => each.tell(command))),
+      async () => (replies = await projectBy(who, storeOn(engine, namespace), version)),
     );
   };
   return {
-    ours: async () => (1_000 * EVENTS) / (await usage.ours(run(projectors))).ms,
+    ours: async () => {
+      const { ms } = await usage.ours(run(projectors));
+      shares = sharesOf(replies);
+      return (1_000 * EVENTS) / ms;
+    },
     beside: async () => (1_000 * EVENTS) / (await usage.beside(run(projectors.slice(0, 1)))).ms,
-    note: () => usage.note(),
+    note: () => `${shares}; ${usage.note()}`,
     [Symbol.asyncDispose]: async () => {
       try {
         await checkCount(store, totals('totals', version), EVENTS, DOCUMENTS);
