@@ -13,10 +13,11 @@ import { programOf } from '../support/workers.ts';
 import type { ControlWorkerSettings } from '../workers/control.ts';
 import { stubborn, stubbornManager } from '../workers/stubborn.ts';
 import { counted, NO_TALLY, type Tally, tallied, tallies } from '../workers/tally.ts';
+import { KILLS as KILLS_ASKED } from '../support/size.ts';
 
 type Target = ControlWorkerSettings['target'];
 
-const KILLS = Math.max(3, Math.ceil(Number(process.env['MILLRACE_KILLS'] ?? 20) / 4));
+const KILLS = Math.max(3, Math.ceil(KILLS_ASKED / 4));
 const PARTITIONS = 3;
 const IDS = 120;
 const EVENTS = 600;

@@ -9,11 +9,11 @@ import { connectRaw, testClient, testUrl, uniqueNamespace } from '../support/cli
 import { until } from '../support/processors.ts';
 import { openStore } from '../support/store.ts';
 import { answered, answers, asked, type LettersSettings } from '../workers/letters.ts';
+import { KILLS } from '../support/size.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../build/workers/letters.js', import.meta.url));
-const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 20);
 /** A hundred thousand in .ci/run. */
-const LETTERS = KILLS >= 50 ? 100_000 : 3_000;
+const LETTERS = KILLS >= 30 ? 100_000 : 3_000;
 const PARTITIONS = 4;
 const TIMEOUT_MS = 120_000 + LETTERS * 10;
 /** What a process may hold at most, in MiB. All letters at once, with their events and errors, would take several times as much. */

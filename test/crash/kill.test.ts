@@ -6,9 +6,9 @@ import { uniqueNamespace } from '../support/clients.ts';
 import { summaryOf } from '../support/workers.ts';
 import { counted, countedFrom } from '../workers/tally.ts';
 import { type Bench, checkExact, Feeder, LEASE_MS, openBench, someHeld } from './bench.ts';
+import { KILLS } from '../support/size.ts';
 
 /** So many kills (fifty in .ci/run); the events are spread over about the time that they take. */
-const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 20);
 const PAUSES = Math.ceil(KILLS / 5);
 const EVENTS = KILLS * 2_000;
 const EVENTS_A_SECOND = 3_000;

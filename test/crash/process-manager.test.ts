@@ -28,9 +28,10 @@ import {
   SAGA,
 } from '../workers/saga.ts';
 import { Feeder, LEASE_MS, someHeld } from './bench.ts';
+import { KILLS as KILLS_ASKED } from '../support/size.ts';
 
 /** So many kills (more in .ci/run), over the numbers of partitions. */
-const KILLS = Math.ceil(Number(process.env['MILLRACE_KILLS'] ?? 20) / 2);
+const KILLS = Math.ceil(KILLS_ASKED / 2);
 const PAUSES = Math.ceil(KILLS / 2);
 const WORKERS = 3;
 const IDS = 40;

@@ -10,9 +10,9 @@ import { connectRaw, testClient, testUrl, uniqueNamespace } from '../support/cli
 import { until } from '../support/processors.ts';
 import { openStore } from '../support/store.ts';
 import { answers, jobs, type UnorderedSettings, work } from '../workers/unordered.ts';
+import { KILLS } from '../support/size.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../build/workers/unordered.js', import.meta.url));
-const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 20);
 const PAUSES = Math.ceil(KILLS / 4);
 const PARTITIONS = 4;
 const WORKERS = 3;

@@ -10,8 +10,8 @@ import { collect, openStore } from '../support/store.ts';
 import { summaryOf, WorkerPool } from '../support/workers.ts';
 import { answers, type Effect, effects, EFFECTS_REACTOR, isPoison, ledgers, questions, targetOf } from '../workers/effects.ts';
 import { Feeder, LEASE_MS, someHeld } from './bench.ts';
+import { KILLS } from '../support/size.ts';
 
-const KILLS = Number(process.env['MILLRACE_KILLS'] ?? 20);
 const PAUSES = Math.ceil(KILLS / 4);
 const PARTITIONS = 4;
 const WORKERS = 3;

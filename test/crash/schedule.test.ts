@@ -10,9 +10,10 @@ import { openStore } from '../support/store.ts';
 import { summaryOf, WorkerPool } from '../support/workers.ts';
 import { counted } from '../workers/tally.ts';
 import { Feeder, LEASE_MS, someHeld } from './bench.ts';
+import { KILLS as KILLS_ASKED } from '../support/size.ts';
 
 /** So many kills (more in .ci/run). */
-const KILLS = Math.ceil(Number(process.env['MILLRACE_KILLS'] ?? 20) / 2);
+const KILLS = Math.ceil(KILLS_ASKED / 2);
 const PAUSES = Math.ceil(KILLS / 3);
 const EVENTS = KILLS * 1_000;
 const EVENTS_A_SECOND = 1_500;

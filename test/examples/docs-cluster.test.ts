@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { EventStore, SnapshotStore } from 'millrace';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import * as code from '../../examples/docs/cluster.ts';
 import { Keys } from '../../src/redis/keys.ts';
 import { uniqueNamespace } from '../support/clients.ts';
@@ -15,6 +15,11 @@ import { collect, note, notes } from '../support/store.ts';
 const PASSWORD = 'geheim';
 const LONG_MS = 60_000;
 const why = whyNoEngine();
+
+beforeEach(({ skip }) => {
+  if (why !== undefined) skip(why);
+});
+
 let cluster: TestCluster;
 let setUp: TestSentinels;
 
@@ -27,8 +32,7 @@ afterAll(async () => {
   await Promise.all([cluster?.stop(), setUp?.stop()]);
 }, LONG_MS);
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined)('the code about clusters', () => {
+describe('the code about clusters', () => {
   test('opens a store by nodes, and by sentinels', async () => {
     const passwords = { servers: PASSWORD, sentinels: 'auch' };
     const bare = cluster.urls.map((url) => `redis://${new URL(url).host}`);

@@ -4,7 +4,12 @@ import { type DocumentDifference, ProcessorControl, projection, type Projection 
 import { describe, expect, test } from 'vitest';
 import { connectRaw, uniqueNamespace } from '../support/clients.ts';
 import { appendNumbers, project, run, type Sum, sums, until } from '../support/processors.ts';
+import { isEmbedded } from '../support/size.ts';
 import { errorOf, marks, note, notes, openStore } from '../support/store.ts';
+
+/** It walks the keys of all tests that share an engine: on the slow one for fewer documents, and less often. */
+const DOCUMENTS = isEmbedded ? 200 : 1_200;
+const ROUNDS = isEmbedded ? 1 : 4;
 
 /** Like `sums`, but for what it does with some numbers: deletes the document, leaves the event out, or makes a document of its own. */
 function nextSums({ deletesAt = -1, leavesOut = -1 }: { readonly deletesAt?: number; readonly leavesOut?: number } = {}): Projection<Sum> {
@@ -26,7 +31,7 @@ async function differences<First, Second>(iterable: AsyncIterable<DocumentDiffer
 describe('comparing two versions', () => {
   test.each([1, 3])('finds none where they agree, over %i partitions', async (partitions) => {
     await using store = await openStore({ partitions });
-    await Promise.all(Array.from({ length: 1_200 }, (_, n) => store.append(notes.stream(String(n)), note(n))));
+    await Promise.all(Array.from({ length: DOCUMENTS }, (_, n) => store.append(notes.stream(String(n)), note(n))));
     await project(store, sums(), nextSums());
     expect(await differences(new ProcessorControl(store).compare(sums(), nextSums()))).toEqual([]);
   });
@@ -100,7 +105,7 @@ describe('comparing two versions', () => {
       'both fold',
       async () => (await control.progress(byDigit(2))).eventsFolded > 100 && (await control.progress(nextSums())).eventsFolded > 100,
     );
-    for (let round = 0; round < 4; round += 1) {
+    for (let round = 0; round < ROUNDS; round += 1) {
       for (const found of [await differences(control.compare(sums(), nextSums())), await differences(control.compare(byDigit(1), byDigit(2)))])
         expect(found.filter(({ mayBeBehind }) => !mayBeBehind)).toEqual([]);
     }

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import { createCluster } from '@redis/client';
 import { ConnectionFailedError, EventStore, InvalidInputError, type MillraceError, UnsuitableServerError } from 'millrace';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { freePort } from '../../examples/engine-process.ts';
 import { testUrl, uniqueNamespace } from '../support/clients.ts';
 import { startCluster, type TestCluster } from '../support/cluster.ts';
@@ -15,6 +15,10 @@ const WRONG = 'wr0ng/p@ssword';
 const LONG_MS = 90_000;
 const libraries = ['node-redis', 'ioredis'] as const;
 const why = whyNoEngine();
+
+beforeEach(({ skip }) => {
+  if (why !== undefined) skip(why);
+});
 
 /** The error of connecting, after looking for passwords in all that can be seen of it. */
 async function refusalOf(connecting: Promise<EventStore>): Promise<MillraceError> {
@@ -37,8 +41,7 @@ function withPassword(url: string, password: string): string {
   return changed.href;
 }
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined)('connecting to a cluster', { timeout: LONG_MS }, () => {
+describe('connecting to a cluster', { timeout: LONG_MS }, () => {
   let cluster: TestCluster;
   beforeAll(async () => {
     if (why === undefined) cluster = await startCluster({ password: PASSWORD });
@@ -132,8 +135,7 @@ describe.skipIf(why !== undefined)('connecting to a cluster', { timeout: LONG_MS
   });
 });
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined)('connecting by sentinels', { timeout: LONG_MS }, () => {
+describe('connecting by sentinels', { timeout: LONG_MS }, () => {
   let setUp: TestSentinels;
   beforeAll(async () => {
     if (why === undefined) setUp = await startSentinels({ password: PASSWORD, sentinelPassword: 'auch-geheim' });

@@ -1,7 +1,7 @@
 // What the port promises over a cluster: calls find their node, follow it when a slot moves, and go on after a failover.
 import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { RedisPort, Script } from '../../src/redis/port.ts';
 import { uniqueNamespace } from '../support/clients.ts';
 import { type ClusterNode, slotOf, startCluster, type TestCluster } from '../support/cluster.ts';
@@ -12,6 +12,11 @@ import { waysToCluster } from './cluster-ways.ts';
 const access = { password: 'pass/w@rd-5ecret' };
 const LONG_MS = 60_000;
 const why = whyNoEngine();
+
+beforeEach(({ skip }) => {
+  if (why !== undefined) skip(why);
+});
+
 let cluster: TestCluster;
 
 beforeAll(async () => {
@@ -42,8 +47,7 @@ async function otherThan(owner: ClusterNode): Promise<ClusterNode> {
   return (await cluster.primaries()).find((node) => node !== owner) ?? expect.fail('expected another primary');
 }
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined).each(waysToCluster)('the port to a cluster $name', (way) => {
+describe.each(waysToCluster)('the port to a cluster $name', (way) => {
   it('finds the node of each key, and runs scripts and what is asked of every primary there', async () => {
     await using open = await way.open(cluster, access);
     const { port } = open;
@@ -137,8 +141,7 @@ async function untilItCanSet(port: RedisPort, key: string): Promise<void> {
   await expect.poll(async () => await port.send(key, ['SET', key, 'after']).catch(() => 'not yet'), { timeout: 20_000 }).toBe('OK');
 }
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined).each(waysToCluster.slice(0, 6))('after a failover the port to a cluster $name', { timeout: LONG_MS }, (way) => {
+describe.each(waysToCluster.slice(0, 6))('after a failover the port to a cluster $name', { timeout: LONG_MS }, (way) => {
   it('goes on at the replica that took over: with calls, blocking reads and channels', async () => {
     await using open = await way.open(cluster, access, 20_000);
     const { port } = open;

@@ -9,6 +9,11 @@ import { waysToSentinels } from './cluster-ways.ts';
 const access = { password: 'pass/w@rd-5ecret', sentinelPassword: 'sent!nel' };
 const LONG_MS = 90_000;
 const why = whyNoEngine();
+
+beforeEach(({ skip }) => {
+  if (why !== undefined) skip(why);
+});
+
 let setUp: TestSentinels;
 
 beforeEach(async () => {
@@ -19,8 +24,7 @@ afterEach(async () => {
   await setUp?.stop();
 }, LONG_MS);
 
-// skip: needs an engine to start
-describe.skipIf(why !== undefined)('the port to what sentinels watch over', { timeout: LONG_MS }, () => {
+describe('the port to what sentinels watch over', { timeout: LONG_MS }, () => {
   it('goes on at the replica that took over, with calls, blocking reads and channels; one sentinel less does not matter', async () => {
     const opened = await Promise.all(waysToSentinels.map((way) => way.open(setUp, access, 30_000)));
     const key = uniqueNamespace();

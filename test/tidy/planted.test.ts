@@ -17,9 +17,7 @@ describe('the floor plan', () => {
     expect(misplacedImports([file('src/fold/category.ts', "export { x } from '../redis/keys.ts';")])).toHaveLength(1);
     expect(misplacedImports([file('src/log/append.ts', "type P = import('../processor/lease.ts').Lease;")])).toHaveLength(1);
     expect(misplacedImports([file('src/event.ts', "const x = await import('./fold/category.ts');")])).toHaveLength(1);
-    expect(misplacedImports([file('src/loop/lease.ts', "import '../event-store.ts'; import '../redis/keys.ts'; import './loop.ts';")])).toEqual(
-      [],
-    );
+    expect(misplacedImports([file('src/loop/lease.ts', "import '../event-store.ts'; import '../redis/keys.ts'; import './loop.ts';")])).toEqual([]);
   });
 
   test('finds the write side and the read side talking to each other', () => {
