@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import './test/support/node-20.ts';
 import { CountingReporter } from './test/support/reporter.ts';
+import { isEmbedded } from './test/support/size.ts';
 
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
@@ -17,8 +18,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    // Most tests wait for an engine most of the time.
-    maxWorkers: 3,
+    // Most tests wait for an engine most of the time, the more so for the embedded one.
+    maxWorkers: isEmbedded ? 5 : 3,
     globalSetup: ['./test/support/global-setup.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,

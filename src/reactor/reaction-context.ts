@@ -1,6 +1,6 @@
 // What a handler gets beside its event: appends and commands that happen once for it, fenced off when another process takes over.
 import { ReactionFencedError } from '../processing-errors.ts';
-import type { AnyEvent, RecordedEvent, StreamName } from '../event.ts';
+import type { AnyEvent, EventMetadata, RecordedEvent, StreamName } from '../event.ts';
 import type { Executor } from '../execute.ts';
 import { appendAll, type Once, type StreamAppend } from '../log/append.ts';
 import { schedule } from '../log/schedule.ts';
@@ -51,15 +51,21 @@ export interface ReactionHandler {
 /** Makes the contexts of a reactor's handlers in one partition, and removes what they leave once an event is done with. */
 export class Reactions implements ReactionHandler {
   readonly #connection: Connection;
-  readonly #executor: Executor;
   readonly #reactor: Reactor;
   readonly #partition: number;
   /** Appends of this lease, by the place of their event: those of an earlier one are fenced off. */
   #unsettled = new Unsettled<number>();
 
+  readonly #shared: Shared;
+
   constructor(connection: Connection, executor: Executor, reactor: Reactor, partition: number) {
+    this.#shared = {
+      connection,
+      executor,
+      name: `${reactor.name}@${reactor.version}`,
+      once: (field, fence, leftovers) => this.#once(field, fence, leftovers),
+    };
     this.#connection = connection;
-    this.#executor = executor;
     this.#reactor = reactor;
     this.#partition = partition;
   }
@@ -115,38 +121,8 @@ export class Reactions implements ReactionHandler {
     return fields.filter((_, index) => !open[index]);
   }
 
-  #context({ logEvent, key, attempt, abort, leftovers }: Handling, fence: Fence): ReactionContext {
-    const { event } = logEvent;
-    const { name, version } = this.#reactor;
-    const metadata = causedBy(event);
-    const unsettled = this.#unsettled;
-    const counted = <T>(appending: Promise<T>): Promise<T> => unsettled.count(logEvent.place, appending);
-    let calls = 0;
-    const once = (): Once => {
-      // An attempt that ran out of time may go on beside the next one, and after the event is done with, when no result is kept any more.
-      if (abort.isAborted) abort.signal.throwIfAborted();
-      calls += 1;
-      return this.#once(`${logEvent.place}:${calls}:${key}`, fence, leftovers);
-    };
-    return {
-      get signal() {
-        return abort.signal;
-      },
-      attempt,
-      idempotencyKey: `${this.#connection.storeId}/${name}@${version}/${event.position}`,
-      epoch: fence.epoch,
-      append: async <E extends AnyEvent>(stream: StreamName<E>, events: E | readonly E[], options: object = {}) => {
-        const given = options as { readonly metadata?: object; readonly expectedVersion?: StreamAppend['expectedVersion'] };
-        const part: StreamAppend = { stream, events, ...(given.expectedVersion !== undefined && { expectedVersion: given.expectedVersion }) };
-        const all = { ...given, metadata: { ...metadata, ...given.metadata }, once: once() };
-        const { streamVersions, ...result } = await counted(appendAll(this.#connection, [part], all));
-        return { streamVersion: streamVersions[0] ?? 0, ...result };
-      },
-      execute: (decider, id, command, options = {}) =>
-        counted(this.#executor.execute(decider, id, command, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() })),
-      schedule: (stream, events, options) =>
-        counted(schedule(this.#connection, { stream, events }, { ...options, metadata: { ...metadata, ...options.metadata }, once: once() })),
-    };
+  #context(handling: Handling, fence: Fence): ReactionContext {
+    return new Context(this.#shared, handling, fence, this.#unsettled);
   }
 
   /** An attempt that ran out of time may have an append on its way, which is made once only as long as the result of the other one is there. */
@@ -187,6 +163,76 @@ export class Reactions implements ReactionHandler {
   #keyIn(target: number): string {
     const { name, version } = this.#reactor;
     return this.#connection.keys.reactions(target, name, version, this.#partition);
+  }
+}
+
+/** What the contexts of a reactor have in common. */
+interface Shared {
+  readonly connection: Connection;
+  readonly executor: Executor;
+  readonly name: string;
+  readonly once: (field: string, fence: Fence, leftovers: Leftovers) => Once;
+}
+
+/** Made for each attempt, and few handlers use all of it: so what it consists of is made when it is asked for. */
+class Context implements ReactionContext {
+  readonly attempt: number;
+  readonly epoch: number;
+  readonly #shared: Shared;
+  readonly #handling: Handling;
+  readonly #fence: Fence;
+  readonly #unsettled: Unsettled<number>;
+  #calls = 0;
+
+  constructor(shared: Shared, handling: Handling, fence: Fence, unsettled: Unsettled<number>) {
+    this.attempt = handling.attempt;
+    this.epoch = fence.epoch;
+    this.#shared = shared;
+    this.#handling = handling;
+    this.#fence = fence;
+    this.#unsettled = unsettled;
+  }
+
+  get signal(): AbortSignal {
+    return this.#handling.abort.signal;
+  }
+
+  get idempotencyKey(): string {
+    const { connection, name } = this.#shared;
+    return `${connection.storeId}/${name}/${this.#handling.logEvent.event.position}`;
+  }
+
+  get append(): ReactionContext['append'] {
+    return async <E extends AnyEvent>(stream: StreamName<E>, events: E | readonly E[], options: object = {}) => {
+      const given = options as { readonly metadata?: EventMetadata; readonly expectedVersion?: StreamAppend['expectedVersion'] };
+      const part: StreamAppend = { stream, events, ...(given.expectedVersion !== undefined && { expectedVersion: given.expectedVersion }) };
+      const { streamVersions, ...result } = await this.#counted(appendAll(this.#shared.connection, [part], this.#completed(given)));
+      return { streamVersion: streamVersions[0] ?? 0, ...result };
+    };
+  }
+
+  get execute(): ReactionContext['execute'] {
+    return (decider, id, command, options = {}) => this.#counted(this.#shared.executor.execute(decider, id, command, this.#completed(options)));
+  }
+
+  get schedule(): ReactionContext['schedule'] {
+    return (stream, events, options) => this.#counted(schedule(this.#shared.connection, { stream, events }, this.#completed(options)));
+  }
+
+  #completed<T extends { readonly metadata?: EventMetadata }>(options: T): T & { readonly metadata: EventMetadata; readonly once: Once } {
+    return { ...options, metadata: { ...causedBy(this.#handling.logEvent.event), ...options.metadata }, once: this.#once() };
+  }
+
+  #counted<T>(appending: Promise<T>): Promise<T> {
+    return this.#unsettled.count(this.#handling.logEvent.place, appending);
+  }
+
+  #once(): Once {
+    const { abort, logEvent, key, leftovers } = this.#handling;
+    // An attempt that ran out of time may go on beside the next one, and after the event is done with, when no result is kept any more.
+    if (abort.isAborted) abort.signal.throwIfAborted();
+    this.#calls += 1;
+    return this.#shared.once(`${logEvent.place}:${this.#calls}:${key}`, this.#fence, leftovers);
   }
 }
 

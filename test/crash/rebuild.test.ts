@@ -10,12 +10,12 @@ import { openStore } from '../support/store.ts';
 import { WorkerPool } from '../support/workers.ts';
 import { buckets, bucketsNext, counted, NO_TALLY, tallied, tallies, talliesNext } from '../workers/tally.ts';
 import { Feeder, LEASE_MS, someHeld } from './bench.ts';
-import { KILLS as KILLS_ASKED } from '../support/size.ts';
+import { isEmbedded, KILLS as KILLS_ASKED } from '../support/size.ts';
 
 /** How often a process dies in the middle of the rebuild (more in .ci/run), and how many events there are to be killed in. */
 const KILLS = Math.ceil(KILLS_ASKED / 2);
 const PARTITIONS = 6;
-const EVENTS = 3_000 * KILLS;
+const EVENTS = (isEmbedded ? 1_000 : 3_000) * KILLS;
 const RATE_OF_A_WORKER = 1_200;
 const IDS = 500;
 
