@@ -19,8 +19,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     // Most tests wait for an engine most of the time, the more so for the embedded one.
-    maxWorkers: isEmbedded ? 5 : 3,
+    maxWorkers: isEmbedded ? 6 : 3,
     globalSetup: ['./test/support/global-setup.ts'],
+    setupFiles: ['./test/support/clean-up.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     reporters: ['default', new CountingReporter()],

@@ -55,6 +55,11 @@ async function scheduleNotes(numbers: readonly number[], store = beside): Promis
   return ids;
 }
 
+/** How many streams they are of: on a slow engine the first are tried again, and told again, before the last have been tried. */
+function streamsOf(failures: readonly DeliveryFailedError[]): number {
+  return new Set(failures.map(({ streamName }) => streamName)).size;
+}
+
 /** One process's delivery, run by hand, and what it told of failures. */
 function delivery(): { readonly delivery: Delivery; readonly failures: DeliveryFailedError[] } {
   const failures: DeliveryFailedError[] = [];
@@ -185,7 +190,7 @@ describe('what cannot be delivered', () => {
     for (const n of marked) await beside.schedule(notes.stream(`s${n}`), note(n), { deliverAt: PAST + n });
     const { delivery: one, failures } = delivery();
     while ((await one.next()) === 0);
-    expect(failures).toHaveLength(300);
+    expect(streamsOf(failures)).toBe(300);
     await raw.send('DEL', keys.log(0, 'notes'));
     await beside.schedule(second, note(1_000), { deliverAt: PAST + 1_000 });
     await one.next();
@@ -201,7 +206,7 @@ describe('what cannot be delivered', () => {
     await beside.schedule(marks.stream('1'), note(5_000), { deliverAt: PAST + 5_000 });
     const { delivery: one, failures } = delivery();
     while ((await one.next()) === 0);
-    expect(failures.length).toBeLessThan(1_300);
+    expect(streamsOf(failures)).toBeLessThan(1_300);
     expect(await idsLeft()).toHaveLength(1_301);
     await raw.send('DEL', keys.log(0, 'notes'));
     await until('all are delivered', async () => (await one.next()) >= 0 && (await idsLeft()).length === 0, 50_000);

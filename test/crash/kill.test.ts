@@ -8,7 +8,7 @@ import { counted, countedFrom } from '../workers/tally.ts';
 import { type Bench, checkExact, Feeder, LEASE_MS, openBench, someHeld } from './bench.ts';
 import { KILLS } from '../support/size.ts';
 
-/** So many kills (fifty in .ci/run); the events are spread over about the time that they take. */
+/** So many kills (thirty in .ci/run); the events are spread over about the time that they take. */
 const PAUSES = Math.ceil(KILLS / 5);
 const EVENTS = KILLS * 2_000;
 const EVENTS_A_SECOND = 3_000;

@@ -287,7 +287,9 @@ describe('a bad request gets a problem document, and nothing is written:', () =>
   let before = 0;
 
   beforeAll(async () => {
-    id = await service.register('Duffy');
+    const registered = await service.post('/users', { name: 'Duffy', surname: 'Duck' });
+    id = String(registered.body['id']);
+    await profileAfter(registered, id);
     before = await eventCount();
   });
 

@@ -42,7 +42,12 @@ export function testClient(): 'node-redis' | 'ioredis' {
   return process.env['MILLRACE_TEST_CLIENT'] === 'ioredis' ? 'ioredis' : 'node-redis';
 }
 
+/** By this test file: what is stored under them is removed at its end. */
+export const namesGiven: Set<string> = new Set();
+
 /** A store's name that nothing else on the engine has. */
 export function uniqueNamespace(prefix = 'test'): string {
-  return `${prefix}-${randomBytes(6).toString('hex')}`;
+  const name = `${prefix}-${randomBytes(6).toString('hex')}`;
+  namesGiven.add(name);
+  return name;
 }
