@@ -13,7 +13,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['loop/'],
   ['reactor/'],
   ['processor/'],
-  ['inspect.ts'],
+  ['inspect/'],
   ['testing/'],
   ['embedded/'],
   ['cli/'],

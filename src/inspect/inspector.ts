@@ -1,0 +1,1 @@
+// Inspector: read-only facts about a store, for people and their tools.
