@@ -93,5 +93,26 @@ export type { EditedEvent, LetterError } from './reactor/letter.ts';
 export type { OverallProgress, PartitionProgress } from './processor/rebuild-progress.ts';
 export type { CompareOptions, ComparedDocument, DocumentDifference } from './processor/compare.ts';
 export type { ServeOptions } from './processor/flip.ts';
+export type { ProcessorTarget, RegisteredFacts } from './processor/registered.ts';
+export type { FailureFacts } from './processor/registry.ts';
+export { Inspector, inspect } from './inspect/inspector.ts';
+export type {
+  CategoryFacts,
+  DocumentFacts,
+  DocumentStep,
+  EventFacts,
+  HealthFacts,
+  LastFailureFacts,
+  PartitionFacts,
+  ProcessorFacts,
+  ProcessorPartitionFacts,
+  ServerFacts,
+  StoreFacts,
+  StreamFacts,
+} from './inspect/facts.ts';
+export type { DocumentKeysOptions, HistoryOptions } from './inspect/document-facts.ts';
+export type { EventPlace, SearchOptions } from './inspect/event-facts.ts';
+export type { HealthOptions } from './inspect/health.ts';
+export type { CategoriesOptions, StreamsOptions } from './inspect/store-facts.ts';
 export { projectionLimits } from './snapshot/document.ts';
 export { reactorLimits } from './reactor/reactor-task.ts';

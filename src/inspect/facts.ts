@@ -1,15 +1,19 @@
 // What can be known of a store by looking: plain values, as `inspect` reads them.
 import type { AnyEvent, RecordedEvent, StreamName } from '../event.ts';
 import type { Position } from '../position.ts';
+import type { RegisteredFacts } from '../processor/registered.ts';
+import type { FailureFacts } from '../processor/registry.ts';
 
 /** One server of the store: the only one, or a primary of a cluster. Numbers are those of Redis; undefined where it does not tell. */
 export interface ServerFacts {
   /** 'redis' or 'valkey'. */
   readonly engine: string;
   readonly version: string;
-  /** `host:port`, where the server tells it. */
-  readonly address: string;
-  readonly role: string;
+  /** Changes with each start of the server. */
+  readonly runId: string;
+  /** Where it listens, as it says itself. */
+  readonly port: number | undefined;
+  readonly role: 'primary' | 'replica';
   readonly uptimeMs: number;
   readonly memoryUsedBytes: number;
   /** Undefined where there is no limit but the machine's. */
@@ -62,28 +66,10 @@ export interface StreamFacts {
   readonly last: RecordedEvent | undefined;
 }
 
-/** What stopped a processor last. */
-export interface FailureFacts {
-  readonly partition: number | undefined;
-  readonly name: string;
-  readonly code: string | undefined;
-  readonly message: string;
-  readonly at: Date;
-  readonly owner: string;
-  /** Whether it still stands where that happened, and nobody runs it. */
+/** What stopped a processor last, and whether it still does. */
+export interface LastFailureFacts extends FailureFacts {
+  /** Whether it still stands where that happened, and nobody runs it there. */
   readonly isCurrent: boolean;
-}
-
-/** What runs, or ran: a projection, reactor, process manager or source, as processors registered it when they started. */
-export interface RegisteredFacts {
-  readonly kind: 'projection' | 'reactor' | 'process-manager' | 'source';
-  readonly name: string;
-  readonly version: number;
-  readonly categories: readonly string[];
-  /** Of a projection: whether its documents' keys are the streams' ids. */
-  readonly isKeyedByStream: boolean;
-  /** Of a reactor: whether it keeps the order of each stream. */
-  readonly order: 'stream' | 'none';
 }
 
 /** How far one is in one partition. */
@@ -125,7 +111,8 @@ export interface ProcessorFacts extends RegisteredFacts {
   /** In how many partitions somebody holds the lease. */
   readonly partitionsRun: number;
   readonly owners: readonly string[];
-  readonly lastFailure: FailureFacts | undefined;
+  /** Of a source the same as at any time: it tells no place. */
+  readonly lastFailure: LastFailureFacts | undefined;
   readonly partitions: readonly ProcessorPartitionFacts[];
 }
 
@@ -168,4 +155,3 @@ export interface HealthFacts {
   /** What is not as it should be, in words. */
   readonly reasons: readonly string[];
 }
-

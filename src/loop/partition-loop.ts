@@ -20,6 +20,8 @@ export interface LoopOptions {
   readonly throttle?: Throttle | undefined;
   /** Told when one of them stops in this partition; the others go on. */
   readonly onFailure: (task: Task, error: unknown) => void;
+  /** Told when it took a lease that it did not have. */
+  readonly onLease?: (task: Task) => void;
 }
 
 const PAUSE_WITHOUT_SERVER_MS = 200;
@@ -112,10 +114,16 @@ export class PartitionLoop {
       if (failure) this.#fail(task, failure);
       else if (halted.has(task)) await this.#halt(task);
       else if (!task.checkpoint) task.letGo();
-      else if (task.checkpoint.epoch !== before[index]?.epoch) task.forget(); // another process may have had it in between
+      else if (task.checkpoint.epoch !== before[index]?.epoch) this.#taken(task);
     }
     if (isWanted) await this.#giveAway();
     else await this.#claimShare(tasks, otherOwner);
+  }
+
+  /** Another process may have had it in between. */
+  #taken(task: Task): void {
+    task.forget();
+    this.#options.onLease?.(task);
   }
 
   /** What stood still and was rewound since begins anew. */

@@ -76,7 +76,7 @@ export class Comparison {
     for (let partition = 0; partition < this.#connection.keys.partitions; partition += 1) {
       for (const walked of [this.#first, this.#second]) {
         const { length } = this.#connection.keys.snapshotPrefix(partition, walked.name, walked.version);
-        for await (const page of scanDocuments(this.#connection, walked, partition, signal)) {
+        for await (const page of scanDocuments(this.#connection, walked, partition, { signal })) {
           for (let from = 0; from < page.length; from += PAIRS_AT_ONCE) {
             signal?.throwIfAborted();
             const keys = page.slice(from, from + PAIRS_AT_ONCE).map((key) => key.slice(length));

@@ -1,11 +1,10 @@
 // Flips the readers of a projection from one of its versions to another.
 import { NotCaughtUpError, PausedError } from '../processing-errors.ts';
-import type { AnyProjection } from '../fold/projection.ts';
 import { readHead } from '../log/page.ts';
 import type { Connection } from '../redis/connection.ts';
 import { type Flip, serveVersion } from '../redis/control-scripts.ts';
 import { servingChannel, servingField, settingsKey } from '../redis/keys.ts';
-import { waitUntilReached } from '../snapshot/reached.ts';
+import { type Followed, waitUntilReached } from '../snapshot/reached.ts';
 import { readServingVersion } from '../snapshot/serving.ts';
 
 /** Options of `serve`. */
@@ -22,7 +21,7 @@ const TIMEOUT_MS = 5_000;
 /** The version that served before. */
 export async function flipTo(
   connection: Connection,
-  projection: AnyProjection,
+  projection: Followed,
   { evenIfBehind = false, timeoutMs = TIMEOUT_MS, signal }: ServeOptions,
 ): Promise<number | undefined> {
   await assertNotHalted(connection, projection);
@@ -39,7 +38,7 @@ export async function flipTo(
 }
 
 /** What served before. Sent twice, after a lost reply, it finds its own version: that is the same flip. */
-async function flip(connection: Connection, projection: AnyProjection): Promise<string> {
+async function flip(connection: Connection, projection: Followed): Promise<string> {
   const version = String(projection.version);
   for (;;) {
     const before = String((await readServingVersion(connection, projection.name)) ?? '');
@@ -48,11 +47,11 @@ async function flip(connection: Connection, projection: AnyProjection): Promise<
   }
 }
 
-function flipOf({ keys: { namespace } }: Connection, { name }: AnyProjection): Pick<Flip, 'settingsKey' | 'field' | 'channel'> {
+function flipOf({ keys: { namespace } }: Connection, { name }: Followed): Pick<Flip, 'settingsKey' | 'field' | 'channel'> {
   return { settingsKey: settingsKey(namespace), field: servingField(name), channel: servingChannel(namespace) };
 }
 
-async function reachHeads(connection: Connection, projection: AnyProjection, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+async function reachHeads(connection: Connection, projection: Followed, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
   const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
   const heads = await Promise.all(partitions.map(async (partition) => [partition, await readHead(connection, partition)] as const));
   try {
@@ -66,7 +65,7 @@ async function reachHeads(connection: Connection, projection: AnyProjection, tim
   }
 }
 
-async function assertNotHalted({ port, keys }: Connection, { name, version }: AnyProjection): Promise<void> {
+async function assertNotHalted({ port, keys }: Connection, { name, version }: Followed): Promise<void> {
   for (let partition = 0; partition < keys.partitions; partition += 1) {
     const key = keys.checkpoint(partition, name, version);
     const [paused, clears] = (await port.send(key, ['HMGET', key, 'paused', 'clears'])) as readonly (string | null)[];

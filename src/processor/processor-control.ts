@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { InvalidInputError } from '../errors.ts';
 import { InUseError } from '../processing-errors.ts';
-import type { AnyProjection, Projection } from '../fold/projection.ts';
+import type { Projection } from '../fold/projection.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { pause, type PauseReply } from '../redis/control-scripts.ts';
 import { reading } from '../redis/public-error.ts';
@@ -14,7 +14,9 @@ import { Comparison, type CompareOptions, type DocumentDifference } from './comp
 import { DeadLetters, type ReactorName } from '../reactor/dead-letters.ts';
 import { dropReactor } from '../reactor/drop-reactor.ts';
 import { flipTo, type ServeOptions } from './flip.ts';
-import type { Reactor, StartFrom } from '../reactor/reactor.ts';
+import type { StartFrom } from '../reactor/reactor.ts';
+import { keptReactorOf, type ProcessorTarget, registeredOf } from './registered.ts';
+import { unregister } from './registry.ts';
 import { type OverallProgress, ProgressLooks } from './rebuild-progress.ts';
 import { rewindReactor } from '../reactor/rewind-reactor.ts';
 
@@ -87,12 +89,12 @@ export class ProcessorControl {
    * Safe at every step: where this process dies in between nobody folds, and the same call again finishes it.
    * @throws InvalidInputError for a projection that is not stored, and for a place where it cannot go on.
    */
-  async rewind(target: AnyProjection | Reactor, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
-    if (isReactor(target)) return await reading(`rewind ${target.name}`, rewindReactor(connectionOf(this.#store), target, to, signal));
-    const projection = target;
-    assertStored(projection);
+  async rewind(target: ProcessorTarget, { to = 'start', signal }: RewindOptions = {}): Promise<void> {
+    const reactor = keptReactorOf(target);
+    if (reactor) return await reading(`rewind ${target.name}`, rewindReactor(connectionOf(this.#store), reactor, to, signal));
+    assertStored(target);
     if (to !== 'start') throw new InvalidInputError('option to', "'start': the documents of a projection hold all events before", to);
-    await reading(`rewind ${projection.name}`, clearProjection(connectionOf(this.#store), projection, 'rewind', signal));
+    await reading(`rewind ${target.name}`, clearProjection(connectionOf(this.#store), target, 'rewind', signal));
   }
 
   /**
@@ -132,7 +134,7 @@ export class ProcessorControl {
    * @throws NotCaughtUpError where it does not reach, within `timeoutMs`, what the log held at the call, unless `evenIfBehind` is set.
    * @throws PausedError while it is paused, or being rewound or dropped; InvalidInputError for a projection that is not stored.
    */
-  async serve(projection: AnyProjection, options: ServeOptions = {}): Promise<number | undefined> {
+  async serve(projection: ProcessorTarget, options: ServeOptions = {}): Promise<number | undefined> {
     assertStored(projection);
     return await reading(`flip readers to ${projection.name}@${projection.version}`, flipTo(connectionOf(this.#store), projection, options));
   }
@@ -148,18 +150,21 @@ export class ProcessorControl {
    * stop those first. Where this process dies in between, the same call again finishes it; until then nobody runs it.
    * @throws InUseError while it serves, or while a processor runs it and has not paused.
    */
-  async drop(target: AnyProjection | Reactor, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+  async drop(target: ProcessorTarget, { signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const connection = connectionOf(this.#store);
     const doing = `drop ${target.name}@${target.version}`;
-    if (isReactor(target)) {
+    const reactor = keptReactorOf(target);
+    if (reactor) {
       await this.#pauseToDrop(target, `Reactor ${target.name}@${target.version}`, async () => {});
-      return await reading(doing, dropReactor(connection, target, signal));
+      await reading(doing, dropReactor(connection, reactor, signal));
+    } else {
+      assertStored(target);
+      const assertIsFree = (): Promise<void> => reading(doing, assertNotServing(connection, target));
+      await assertIsFree();
+      await this.#pauseToDrop(target, `Projection ${target.name}@${target.version}`, assertIsFree);
+      await reading(doing, clearProjection(connection, target, 'drop', signal));
     }
-    assertStored(target);
-    const assertIsFree = (): Promise<void> => reading(doing, assertNotServing(connection, target));
-    await assertIsFree();
-    await this.#pauseToDrop(target, `Projection ${target.name}@${target.version}`, assertIsFree);
-    await reading(doing, clearProjection(connection, target, 'drop', signal));
+    await reading(doing, unregister(connection, 'kind' in target ? target : registeredOf(target)));
   }
 
   /** Nobody takes it from here on, and a flip to it that began before is seen here, or sees the pause. */
@@ -183,22 +188,23 @@ export class ProcessorControl {
     return replies.flat();
   }
 
-  #checkpointKeys({ name, version }: Followed): readonly string[] {
+  #checkpointKeys(target: Followed): readonly string[] {
+    if ('kind' in target && target.kind === 'source')
+      throw new InvalidInputError('target', 'a projection, reactor or process manager', new InWords(`the source ${target.name}`));
+    const { name, version } = target;
     const { keys } = connectionOf(this.#store);
     return Array.from({ length: keys.partitions }, (_, partition) => keys.checkpoint(partition, name, version));
   }
 }
 
-function isReactor(target: AnyProjection | Reactor): target is Reactor {
-  return 'handle' in target;
-}
-
-function assertStored({ consistency }: AnyProjection): void {
-  if (consistency !== 'async')
+function assertStored(target: ProcessorTarget): void {
+  if (keptReactorOf(target) || ('kind' in target && target.kind === 'source'))
+    throw new InvalidInputError('projection', 'a projection', new InWords(`the ${'kind' in target ? target.kind : 'reactor'} ${target.name}`));
+  if ('consistency' in target && target.consistency !== 'async')
     throw new InvalidInputError('projection', "one that is stored (consistency 'async')", new InWords('one that is folded on read'));
 }
 
-async function assertNotServing(connection: Connection, { name, version }: AnyProjection): Promise<void> {
+async function assertNotServing(connection: Connection, { name, version }: ProcessorTarget): Promise<void> {
   if ((await readServingVersion(connection, name)) !== version) return;
   throw new InUseError(
     `Version ${version} of projection ${name} serves. Nothing was dropped. Flip its readers to another version with ProcessorControl.serve, and drop it then.`,

@@ -16,6 +16,7 @@ import { type ProjectionProgress, projectionProgress, type SourceProgress, sourc
 import { ProjectionTask } from './projection-task.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { type ReactorProgress, reactorProgress } from './reactor-progress.ts';
+import { Announcer } from './announcer.ts';
 import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from '../reactor/reactor-tasks.ts';
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from '../loop/share.ts';
@@ -70,6 +71,7 @@ export class StreamProcessor {
   readonly #throttle: Throttle | undefined;
   readonly #reactorRuns: readonly ReactorRun[];
   readonly #listeners = new ProcessorListeners();
+  readonly #announcer: Announcer;
   /** Stands in each checkpoint that is held, so that people see who works: machine, process, and this processor of it. */
   readonly #owner: string = `${hostname()}/${process.pid}/${randomUUID()}`;
   #loops: PartitionLoop[] = [];
@@ -95,6 +97,10 @@ export class StreamProcessor {
     );
     const sourceKeys = (options.sources ?? []).map(({ key }) => key);
     assertDistinct('sources of a processor', sourceKeys);
+    this.#announcer = new Announcer(this.#connection, this.#owner, {
+      definitions: [...this.#projections(), ...reactors],
+      sources: options.sources ?? [],
+    });
     const taskOptions = {
       leaseMs,
       onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) =>
@@ -127,6 +133,7 @@ export class StreamProcessor {
     this.#assertOpen();
     if (this.#isStarted) return;
     this.#isStarted = true;
+    this.#announcer.announce();
     const { leaseMs = LEASE_MS, sources = [] } = this.#options;
     const owner = this.#owner;
     // Projections of a partition read it together; each reactor by itself, for its handlers take their time.
@@ -137,10 +144,11 @@ export class StreamProcessor {
       ...(this.#tasks.length === 0 ? [] : this.#partitions().map((partition) => this.#loop(partition, tasksIn(partition), share))),
       ...this.#reactorRuns.map(({ task }) => this.#loop(task.partition, [task], shares.get(task.reactor) ?? share)),
     ];
-    this.#sourceLoops = sources.map(
-      (source) =>
-        new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: ({ key }, error) => this.#tell('failed', { source: key, error }) }),
-    );
+    const onSourceFailure = (source: Source, error: unknown): void => {
+      this.#tell('failed', { source: source.key, error });
+      this.#announcer.sourceFailed(source, error);
+    };
+    this.#sourceLoops = sources.map((source) => new SourceLoop(this.#connection, source, { owner, leaseMs, onFailure: onSourceFailure }));
     for (const loop of this.#loops) loop.start();
     for (const { worker } of this.#reactorRuns) worker?.start();
     for (const loop of this.#sourceLoops) loop.start();
@@ -152,8 +160,19 @@ export class StreamProcessor {
 
   #loop(partition: number, tasks: readonly Task[], share: Share): PartitionLoop {
     const { leaseMs = LEASE_MS } = this.#options;
-    const onFailure = ({ subject }: Task, error: unknown): void => this.#tell('failed', { ...subject, partition, error });
-    return new PartitionLoop(this.#connection, partition, tasks, { owner: this.#owner, leaseMs, share, throttle: this.#throttle, onFailure });
+    const onFailure = (task: Task, error: unknown): void => {
+      this.#tell('failed', { ...task.subject, partition, error });
+      this.#announcer.taskFailed(task, error);
+    };
+    const onLease = (): void => this.#announcer.announce();
+    return new PartitionLoop(this.#connection, partition, tasks, {
+      owner: this.#owner,
+      leaseMs,
+      share,
+      throttle: this.#throttle,
+      onFailure,
+      onLease,
+    });
   }
 
   /**

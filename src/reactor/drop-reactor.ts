@@ -4,8 +4,7 @@ import { beginDrop, finishDrop, readDroppedEpoch, type Removal, removeGroup, rem
 import { scanDocuments, type Versioned } from '../snapshot/scan.ts';
 import { heldError } from '../snapshot/clearing.ts';
 import { groupKeysOf } from './consumer-group.ts';
-import { isProcessManager } from './process-manager.ts';
-import type { Reactor } from './reactor.ts';
+import type { KeptReactor } from './reactor.ts';
 import { fieldsOf } from './hash-fields.ts';
 
 const KEYS_AT_ONCE = 100;
@@ -18,7 +17,7 @@ const DROP: Removal = { what: 'drop', to: '' };
  *
  * Where the process dies in between nobody handles anything, and the same call again finishes it. Throws InUseError where somebody runs it.
  */
-export async function dropReactor(connection: Connection, reactor: Reactor, signal: AbortSignal | undefined): Promise<void> {
+export async function dropReactor(connection: Connection, reactor: KeptReactor, signal: AbortSignal | undefined): Promise<void> {
   const epochs: string[] = [];
   for (let partition = 0; partition < connection.keys.partitions; partition += 1) {
     signal?.throwIfAborted();
@@ -35,7 +34,7 @@ interface Drop {
   readonly signal: AbortSignal | undefined;
 }
 
-async function dropPartition(connection: Connection, reactor: Reactor, { partition, epoch, signal }: Drop): Promise<void> {
+async function dropPartition(connection: Connection, reactor: KeptReactor, { partition, epoch, signal }: Drop): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const checkpointKey = checkpointKeyOf(connection, reactor, partition);
@@ -45,7 +44,7 @@ async function dropPartition(connection: Connection, reactor: Reactor, { partiti
     const lists = page.map((key) => keys.parked(partition, name, version, key));
     if (!(await removeKeys(port, checkpointKey, lists, DROP))) return;
   }
-  if (isProcessManager(reactor)) await removeProcesses(connection, reactor, { partition, removal: DROP, signal });
+  if (reactor.hasStates) await removeProcesses(connection, reactor, { partition, removal: DROP, signal });
   if (reactor.order === 'none') await removeGroup(port, checkpointKey, groupKeysOf(connection, reactor, partition));
   const others = Array.from({ length: keys.partitions }, (_, target) => target).filter((target) => target !== partition);
   await Promise.all(others.map((target) => removeReactions(port, keys.reactions(target, name, version, partition), epoch)));
@@ -71,7 +70,7 @@ export async function removeProcesses(
   // One that moved between nodes of a cluster meanwhile is found by the next walk.
   for (let found = -1; found !== 0; ) {
     found = 0;
-    for await (const documents of scanDocuments(connection, manager, partition, signal)) {
+    for await (const documents of scanDocuments(connection, manager, partition, { signal })) {
       found += documents.length;
       for (let from = 0; from < documents.length; from += KEYS_AT_ONCE)
         if (!(await removeKeys(port, checkpointKey, documents.slice(from, from + KEYS_AT_ONCE), removal))) return;

@@ -115,6 +115,12 @@ export interface Reactor {
   handle(event: RecordedEvent, context: ReactionContext): Promise<unknown> | void;
 }
 
+/** What is kept of a reactor in Redis hangs on this alone: it can be set back and dropped without its code. */
+export interface KeptReactor extends Pick<Reactor, 'name' | 'version' | 'categories' | 'order'> {
+  /** Whether it is a process manager, which has states of its own. */
+  readonly hasStates: boolean;
+}
+
 const CONCURRENCY = 16;
 const CONCURRENCY_MAX = 10_000;
 const TIMEOUT_MS = 30_000;

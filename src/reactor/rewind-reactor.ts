@@ -7,18 +7,17 @@ import { groupKeysOf } from './consumer-group.ts';
 import { removeProcesses } from './drop-reactor.ts';
 import { fieldsOf } from './hash-fields.ts';
 import { checkpointText } from '../loop/lease.ts';
-import { isProcessManager } from './process-manager.ts';
-import type { Reactor, StartFrom } from './reactor.ts';
+import type { KeptReactor, StartFrom } from './reactor.ts';
 import { type Start, startOf } from './start-from.ts';
 
 /**
  * In each partition: the checkpoint is taken away, letters and waiting events behind the place are removed, then it stands there. Safe at
  * every step: where the process dies in between nobody handles anything, and the same call again finishes it.
  */
-export async function rewindReactor(connection: Connection, reactor: Reactor, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
-  if (isProcessManager(reactor)) assertWhereStatesAllow(to);
+export async function rewindReactor(connection: Connection, reactor: KeptReactor, to: StartFrom, signal: AbortSignal | undefined): Promise<void> {
+  if (reactor.hasStates) assertWhereStatesAllow(to);
   const partitions = Array.from({ length: connection.keys.partitions }, (_, partition) => partition);
-  const starts = await Promise.all(partitions.map((partition) => startOf(connection, { ...reactor, startFrom: to }, partition)));
+  const starts = await Promise.all(partitions.map((partition) => startOf(connection, { categories: reactor.categories, startFrom: to }, partition)));
   const rewindOne = reactor.order === 'none' ? rewindGroup : rewindPartition;
   for (const [partition, start] of starts.entries()) await rewindOne(connection, reactor, { partition, start, signal });
 }
@@ -29,13 +28,13 @@ interface Rewind {
   readonly signal: AbortSignal | undefined;
 }
 
-async function rewindPartition(connection: Connection, reactor: Reactor, { partition, start, signal }: Rewind): Promise<void> {
+async function rewindPartition(connection: Connection, reactor: KeptReactor, { partition, start, signal }: Rewind): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const position = checkpointText(start.place);
   const checkpointKey = keys.checkpoint(partition, name, version);
   await beginRewind(port, checkpointKey, position);
-  if (isProcessManager(reactor) && start.place < 0)
+  if (reactor.hasStates && start.place < 0)
     await removeProcesses(connection, reactor, { partition, removal: { what: 'rewind', to: position }, signal });
   const blockedKey = keys.blocked(partition, name, version);
   for await (const page of fieldsOf(connection, blockedKey))
@@ -55,7 +54,7 @@ async function rewindPartition(connection: Connection, reactor: Reactor, { parti
 }
 
 /** What workers have in hand from before may still be handled to its end, but what they acknowledge does not count. */
-async function rewindGroup(connection: Connection, reactor: Reactor, { partition, start, signal }: Rewind): Promise<void> {
+async function rewindGroup(connection: Connection, reactor: KeptReactor, { partition, start, signal }: Rewind): Promise<void> {
   const { keys, port } = connection;
   const { name, version } = reactor;
   const position = checkpointText(start.place);

@@ -14,6 +14,16 @@ export function settingsKey(namespace: string): string {
   return `{${namespace}}:settings`;
 }
 
+/** What processors run, by kind, name and version, as they told when they took it: a hash, for people and their tools. */
+export function processorsKey(namespace: string): string {
+  return `{${namespace}}:processors`;
+}
+
+/** What stopped processors last, by what they ran and where: a hash, for people and their tools. */
+export function failuresKey(namespace: string): string {
+  return `{${namespace}}:failures`;
+}
+
 /** The field of the settings that names the version of a projection which serves. */
 export function servingField(name: string): string {
   return `serving:${name}`;

@@ -58,7 +58,7 @@ async function clearPartition(
   if (!(await clearDocuments(port, cleared, [], { isLast: false }))) return;
   for (let found = -1; found !== 0; ) {
     found = 0;
-    for await (const keys of scanDocuments(connection, target, cleared.partition, signal)) {
+    for await (const keys of scanDocuments(connection, target, cleared.partition, { signal })) {
       found += keys.length;
       for (let from = 0; from < keys.length; from += DOCUMENTS_AT_ONCE) {
         if (!(await clearDocuments(port, cleared, keys.slice(from, from + DOCUMENTS_AT_ONCE), { isLast: false }))) return;

@@ -47,7 +47,7 @@ export interface WaitOptions {
 /** Waits until the projection has reached all the places. Throws NotCaughtUpError when that takes longer than `timeoutMs`. */
 export async function waitUntilReached(
   connection: Connection,
-  projection: AnyProjection,
+  projection: Followed,
   places: Places,
   { timeoutMs, signal }: WaitOptions,
 ): Promise<void> {
@@ -63,7 +63,7 @@ interface PartitionWait extends WaitOptions {
   readonly deadline: number;
 }
 
-async function waitInPartition(connection: Connection, projection: AnyProjection, wait: PartitionWait): Promise<void> {
+async function waitInPartition(connection: Connection, projection: Followed, wait: PartitionWait): Promise<void> {
   const { partition, place, deadline, signal } = wait;
   if (await hasReached(connection, projection, partition, place)) return;
   const bell = new Bell();
@@ -82,7 +82,7 @@ async function waitInPartition(connection: Connection, projection: AnyProjection
 }
 
 /** A lost connection is waited out, up to the deadline. */
-async function hasReachedNow(connection: Connection, projection: AnyProjection, partition: number, place: number): Promise<boolean> {
+async function hasReachedNow(connection: Connection, projection: Followed, partition: number, place: number): Promise<boolean> {
   try {
     return await hasReached(connection, projection, partition, place);
   } catch (error) {
@@ -91,7 +91,7 @@ async function hasReachedNow(connection: Connection, projection: AnyProjection, 
   }
 }
 
-function notCaughtUp({ name, version }: AnyProjection, { partition, place, timeoutMs }: PartitionWait): NotCaughtUpError {
+function notCaughtUp({ name, version }: Followed, { partition, place, timeoutMs }: PartitionWait): NotCaughtUpError {
   return new NotCaughtUpError(
     `Projection ${name}@${version} did not reach position ${positionOf(partition, place)} within ${timeoutMs} ms. ` +
       'Check that a StreamProcessor runs it and how far behind it is (processor.progress()); or wait longer (timeoutMs), or read without atLeast.',

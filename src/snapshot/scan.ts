@@ -14,19 +14,26 @@ export interface Versioned {
   readonly version: number;
 }
 
+/** Options of `scanDocuments`. */
+export interface ScanOptions {
+  /** What their keys, those of the documents, begin with. */
+  readonly startsWith?: string;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The Redis keys of documents, page by page; a key may come twice, and one that comes or goes meanwhile may be missing or there. */
 export async function* scanDocuments(
   connection: Connection,
   { name, version }: Versioned,
   partition: number,
-  signal?: AbortSignal,
+  { startsWith = '', signal }: ScanOptions = {},
 ): AsyncGenerator<readonly string[], undefined, undefined> {
   const prefix = connection.keys.snapshotPrefix(partition, name, version);
   for (let isWhole = false; !isWhole; ) {
     const before = await placeOf(connection, prefix);
     for (let cursor = ''; cursor !== '0'; ) {
       signal?.throwIfAborted();
-      const command = ['SCAN', cursor || '0', 'MATCH', patternOf(prefix), 'COUNT', String(SCAN_COUNT)];
+      const command = ['SCAN', cursor || '0', 'MATCH', patternOf(`${prefix}${startsWith}`), 'COUNT', String(SCAN_COUNT)];
       const [next, found] = (await reading('scan for documents', connection.port.send(prefix, command))) as [string, string[]];
       cursor = next;
       if (found.length > 0) yield found;

@@ -85,7 +85,7 @@ export class SnapshotStore {
     const seen = new Set<string>(); // SCAN may tell a key twice
     for (let partition = 0; partition < connection.keys.partitions; partition += 1) {
       const prefix = connection.keys.snapshotPrefix(partition, version.name, version.version);
-      for await (const found of scanDocuments(connection, version, partition, signal)) {
+      for await (const found of scanDocuments(connection, version, partition, { signal })) {
         for (const key of await withoutTombstones(connection, found)) {
           if (seen.has(key)) continue;
           seen.add(key);

@@ -1,0 +1,54 @@
+// Tells in Redis what a processor runs and what stopped it, for people and tools without its code. Nothing depends on it.
+import type { AnyProjection } from '../fold/projection.ts';
+import type { Source } from '../fold/source.ts';
+import { checkpointText } from '../loop/lease.ts';
+import type { Task } from '../loop/task.ts';
+import type { Reactor } from '../reactor/reactor.ts';
+import type { Connection } from '../redis/connection.ts';
+import { type RegisteredFacts, registeredOf, registeredSource } from './registered.ts';
+import { type Failure, noteFailure, register } from './registry.ts';
+
+/** What a processor runs. */
+export interface Announced {
+  readonly definitions: readonly (AnyProjection | Reactor)[];
+  readonly sources: readonly Source[];
+}
+
+export class Announcer {
+  readonly #connection: Connection;
+  readonly #owner: string;
+  readonly #registered: ReadonlyMap<string, RegisteredFacts>;
+  readonly #sources: readonly RegisteredFacts[];
+  #isUnderWay = false;
+
+  constructor(connection: Connection, owner: string, { definitions, sources }: Announced) {
+    this.#connection = connection;
+    this.#owner = owner;
+    this.#registered = new Map(definitions.map((each) => [`${each.name}@${each.version}`, registeredOf(each)]));
+    this.#sources = sources.map(registeredSource);
+  }
+
+  /** At the start, and with each lease that is taken: what was dropped meanwhile, and is run all the same, is told again. */
+  announce(): void {
+    if (this.#isUnderWay) return;
+    this.#isUnderWay = true;
+    void register(this.#connection, [...this.#registered.values(), ...this.#sources])
+      .catch(() => undefined) // the next lease tells it again
+      .finally(() => {
+        this.#isUnderWay = false;
+      });
+  }
+
+  taskFailed({ name, partition, lastKnown }: Task, error: unknown): void {
+    const of = this.#registered.get(name);
+    if (of) this.#note({ of, partition, error, entryId: checkpointText(lastKnown?.place ?? -1) });
+  }
+
+  sourceFailed(source: Source, error: unknown): void {
+    this.#note({ of: registeredSource(source), partition: undefined, error, entryId: '' });
+  }
+
+  #note(failure: Omit<Failure, 'owner'>): void {
+    noteFailure(this.#connection, { ...failure, owner: this.#owner }).catch(() => undefined); // listeners have it
+  }
+}
