@@ -8,12 +8,6 @@ import type { Connection } from '../redis/connection.ts';
 import { type RegisteredFacts, registeredOf, registeredSource } from './registered.ts';
 import { type Failure, noteFailure, register } from './registry.ts';
 
-/** What a processor runs. */
-export interface Announced {
-  readonly definitions: readonly (AnyProjection | Reactor)[];
-  readonly sources: readonly Source[];
-}
-
 export class Announcer {
   readonly #connection: Connection;
   readonly #owner: string;
@@ -21,7 +15,7 @@ export class Announcer {
   readonly #sources: readonly RegisteredFacts[];
   #isUnderWay = false;
 
-  constructor(connection: Connection, owner: string, { definitions, sources }: Announced) {
+  constructor(connection: Connection, owner: string, definitions: readonly (AnyProjection | Reactor)[], sources: readonly Source[]) {
     this.#connection = connection;
     this.#owner = owner;
     this.#registered = new Map(definitions.map((each) => [`${each.name}@${each.version}`, registeredOf(each)]));

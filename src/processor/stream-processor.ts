@@ -9,7 +9,7 @@ import type { Source } from '../fold/source.ts';
 import { readHead } from '../log/page.ts';
 import { type Connection, connectionOf } from '../redis/connection.ts';
 import { isPassing, publicError, reading } from '../redis/public-error.ts';
-import { hasCaughtUp } from './caught-up.ts';
+import { endsOfSources, type FollowedTask, haveCaughtUp, haveImported } from './caught-up.ts';
 import { PartitionLoop } from '../loop/partition-loop.ts';
 import { type Listener, type ProcessorEvents, ProcessorListeners } from './processor-events.ts';
 import { type ProjectionProgress, projectionProgress, type SourceProgress, sourceProgress } from './progress.ts';
@@ -21,7 +21,7 @@ import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from '../loop/share.ts';
 import { type Throttle, throttleOf } from '../loop/throttle.ts';
-import { hasImported, lastEntryId, readSourceMark, SourceLoop } from './source-loop.ts';
+import { SourceLoop } from './source-loop.ts';
 import type { Task } from '../loop/task.ts';
 import { InWords } from '../show.ts';
 import { waitAtMost } from '../loop/wait-at-most.ts';
@@ -90,17 +90,13 @@ export class StreamProcessor {
     const { leaseMs = LEASE_MS } = options;
     if (!Number.isSafeInteger(leaseMs) || leaseMs < LEASE_MS_MIN)
       throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
-    const { reactors = [] } = options;
-    assertDistinct(
-      'projections and reactors of a processor',
-      [...this.#projections(), ...reactors].map(({ name, version }) => `${name}@${version}`),
-    );
-    const sourceKeys = (options.sources ?? []).map(({ key }) => key);
+    const { reactors = [], sources = [] } = options;
+    const definitions = [...this.#projections(), ...reactors];
+    const ids = definitions.map(({ name, version }) => `${name}@${version}`);
+    assertDistinct('projections and reactors of a processor', ids);
+    const sourceKeys = sources.map(({ key }) => key);
     assertDistinct('sources of a processor', sourceKeys);
-    this.#announcer = new Announcer(this.#connection, this.#owner, {
-      definitions: [...this.#projections(), ...reactors],
-      sources: options.sources ?? [],
-    });
+    this.#announcer = new Announcer(this.#connection, this.#owner, definitions, sources);
     const taskOptions = {
       leaseMs,
       onCommit: ({ projection: { name, version }, partition }: ProjectionTask, events: number) =>
@@ -185,14 +181,15 @@ export class StreamProcessor {
   async runUntilCaughtUp({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
     signal?.throwIfAborted();
     const wasStarted = this.#isStarted;
+    const { sources = [] } = this.#options;
     this.#waiting += 1;
     try {
-      const ends = await this.#waitThrough(signal, () => this.#endsOfSources());
+      const ends = await this.#waitThrough(signal, () => endsOfSources(this.#connection, sources));
       this.start();
-      await this.#until(signal, () => this.#hasImported(ends));
+      await this.#until(signal, () => haveImported(this.#connection, ends));
       if (this.#delivers()) await deliverDue(this.#connection, signal);
       const heads = await this.#waitThrough(signal, () => Promise.all(this.#partitions().map((partition) => readHead(this.#connection, partition))));
-      await this.#until(signal, () => this.#haveReached(heads));
+      await this.#until(signal, () => haveCaughtUp(this.#connection, this.#followed(), heads));
     } finally {
       this.#waiting -= 1;
       if (!wasStarted) await this.stop();
@@ -258,25 +255,9 @@ export class StreamProcessor {
     if (name === 'failed' && !isHeard && this.#waiting === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
   }
 
-  async #endsOfSources(): Promise<ReadonlyMap<string, string | undefined>> {
-    const keys = (this.#options.sources ?? []).map(({ key }) => key);
-    return new Map(await Promise.all(keys.map(async (key) => [key, await lastEntryId(this.#connection, key)] as const)));
-  }
-
-  async #hasImported(ends: ReadonlyMap<string, string | undefined>): Promise<boolean> {
-    for (const [key, end] of ends) {
-      if (end !== undefined && !hasImported(await readSourceMark(this.#connection, key), end)) return false;
-    }
-    return true;
-  }
-
-  async #haveReached(heads: readonly number[]): Promise<boolean> {
-    const followed = [
-      ...this.#tasks.map((task) => ({ task, what: task.projection })),
-      ...this.#reactorRuns.map(({ task }) => ({ task, what: task.reactor })),
-    ];
-    for (const { task, what } of followed) if (!(await hasCaughtUp(this.#connection, task, what, heads[task.partition] ?? -1))) return false;
-    return true;
+  #followed(): readonly FollowedTask[] {
+    const folded = this.#tasks.map((task) => ({ task, what: task.projection }));
+    return [...folded, ...this.#reactorRuns.map(({ task }) => ({ task, what: task.reactor }))];
   }
 
   async #until(signal: AbortSignal | undefined, isDone: () => Promise<boolean>): Promise<void> {
