@@ -1,0 +1,399 @@
+// Tests what inspect tells: of the server, the store, its streams and events, its documents, and what runs on it.
+import {
+  category,
+  type Event,
+  type EventStore,
+  inspect,
+  InvalidInputError,
+  isMillraceError,
+  ProcessorControl,
+  type ProcessorFacts,
+  projection,
+  reactor,
+  source,
+  StreamProcessor,
+} from 'millrace';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { connectRaw, type RawClient, uniqueNamespace } from '../support/clients.ts';
+import { project, run, sums, throwingAt, until } from '../support/processors.ts';
+import { errorOf, marks, note, notes, openStore, someNotes } from '../support/store.ts';
+
+async function listOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const list: Item[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}
+
+let namespace: string;
+let store: EventStore;
+let raw: RawClient;
+
+beforeEach(async () => {
+  namespace = uniqueNamespace();
+  store = await openStore({ namespace });
+  raw = await connectRaw();
+});
+
+afterEach(async () => {
+  await store.close();
+  raw.close();
+});
+
+function named(all: readonly ProcessorFacts[], name: string): ProcessorFacts {
+  const found = all.find((each) => each.name === name);
+  if (!found) throw new Error(`${name} is not among ${all.map((each) => each.name).join(', ')}`);
+  return found;
+}
+
+async function processorNamed(name: string): Promise<ProcessorFacts> {
+  return named(await inspect(store).processors(), name);
+}
+
+describe('the server and the store', () => {
+  test('are told with version, memory and state', async () => {
+    const [server] = await inspect(store).server();
+    expect(server).toMatchObject({ role: 'primary', maxmemoryPolicy: 'noeviction' });
+    expect(['redis', 'valkey']).toContain(server?.engine);
+    expect(server?.version).toMatch(/^\d+\.\d+/);
+    expect(server?.memoryUsedBytes).toBeGreaterThan(100_000);
+  });
+
+  test('count events by partition and category, with the first and last event where asked', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    await store.append(notes.stream('b'), someNotes(2));
+    await store.append(marks.stream('a'), note(9));
+    const { events, heads, partitions, scheduled } = await inspect(store).store();
+    expect({ events, scheduled }).toEqual({ events: 6, scheduled: 0 });
+    expect(heads).toHaveLength(partitions);
+    expect(heads.reduce((sum, head) => sum + head.events, 0)).toBe(6);
+    const plainly = await inspect(store).categories();
+    expect(plainly.map(({ category: name, events: count }) => [name, count])).toEqual([
+      ['marks', 1],
+      ['notes', 5],
+    ]);
+    const [, asked] = await inspect(store).categories({ bytes: true, ends: true });
+    expect(asked?.first?.data).toEqual({ n: 1 });
+    expect(asked?.last?.recordedAt.getTime()).toBeGreaterThanOrEqual(asked?.first?.recordedAt.getTime() ?? Number.NaN);
+    expect(asked?.bytes).toBeGreaterThan(100);
+  });
+
+  test('of an empty store count nothing', async () => {
+    expect(await inspect(store).store()).toMatchObject({ events: 0, scheduled: 0 });
+    expect(await inspect(store).categories({ bytes: true, ends: true })).toEqual([]);
+    expect(await listOf(inspect(store).streams())).toEqual([]);
+    expect(await inspect(store).processors()).toEqual([]);
+  });
+});
+
+describe('streams', () => {
+  beforeEach(async () => {
+    for (const id of ['a', 'b', 'c*']) await store.append(notes.stream(id), someNotes(2));
+    await store.append(marks.stream('a'), note(1));
+    await store.append(notes.stream('a'), note(3));
+  });
+
+  test('come each once, with their last event', async () => {
+    const found = await listOf(inspect(store).streams({ category: 'notes' }));
+    expect(found.map(({ streamName, events, last }) => `${streamName} ${events} ${last?.streamVersion}`).sort()).toEqual([
+      'notes:a 3 3',
+      'notes:b 2 2',
+      'notes:c* 2 2',
+    ]);
+    expect((await listOf(inspect(store).streams())).map(({ streamName }) => streamName).sort()).toEqual([
+      'marks:a',
+      'notes:a',
+      'notes:b',
+      'notes:c*',
+    ]);
+  });
+
+  test('that were written last come first, as many as are wanted', async () => {
+    await using single = await openStore({ partitions: 1 });
+    for (const id of ['a', 'b', 'c', 'a']) await single.append(notes.stream(id), note(1));
+    const names = async (limit: number): Promise<string[]> => (await listOf(inspect(single).streams({ limit }))).map(({ streamName }) => streamName);
+    expect(await names(2)).toEqual(['notes:a', 'notes:c']);
+    expect(await names(10)).toEqual(['notes:a', 'notes:c', 'notes:b']);
+  });
+
+  test.each(['recent', 'any'] as const)('are found by how they begin, and what is a pattern elsewhere is a letter here (%s)', async (order) => {
+    const named = async (startsWith: string): Promise<string[]> =>
+      (await listOf(inspect(store).streams({ category: 'notes', order, startsWith }))).map(({ streamName }) => streamName).sort();
+    expect(await named('')).toEqual(['notes:a', 'notes:b', 'notes:c*']);
+    expect(await named('c*')).toEqual(['notes:c*']);
+    expect(await named('*')).toEqual([]);
+    expect(await listOf(inspect(store).streams({ order, startsWith: 'marks:' }))).toMatchObject([{ streamName: 'marks:a', events: 1 }]);
+  });
+
+  test('end with the reason of an abort', async () => {
+    const signal = AbortSignal.abort(new Error('enough'));
+    await expect(listOf(inspect(store).streams({ order: 'any', signal }))).rejects.toThrow('enough');
+    await expect(listOf(inspect(store).streams({ signal }))).rejects.toThrow('enough');
+  });
+});
+
+describe('an event', () => {
+  test('is found by its position, by stream and version, and by its id', async () => {
+    await store.append(notes.stream('a'), [note(1), { ...note(2), id: 'mine' }]);
+    const [first, second] = await listOf(store.readStream(notes.stream('a')));
+    const facts = inspect(store);
+    expect(await facts.event(first?.position ?? ('' as never))).toEqual(first);
+    expect(await facts.event({ streamName: 'notes:a', streamVersion: 2 })).toEqual(second);
+    expect(await facts.findById('notes:a@1')).toEqual(first);
+    expect(await facts.findById('mine')).toEqual(second);
+  });
+
+  test('that is not there is undefined, and what is no place is refused', async () => {
+    const { position } = await store.append(notes.stream('a'), note(1));
+    await using other = await openStore();
+    const facts = inspect(store);
+    expect(await facts.event({ streamName: 'notes:a', streamVersion: 2 })).toBeUndefined();
+    expect(await facts.event({ streamName: 'notes:b', streamVersion: 1 })).toBeUndefined();
+    expect(await inspect(other).event(position)).toBeUndefined();
+    expect(await facts.findById('notes:a@2')).toBeUndefined();
+    expect(await facts.findById('nobody')).toBeUndefined();
+    expect(await errorOf(facts.event({ streamName: 'notes', streamVersion: 1 }))).toBeInstanceOf(InvalidInputError);
+    expect(await errorOf(facts.event('yesterday' as never))).toBeInstanceOf(InvalidInputError);
+  });
+
+  test('is told with what caused it and what it caused', async () => {
+    await store.append(notes.stream('cause'), note(1));
+    await store.append(notes.stream('other'), note(2));
+    for (const id of ['x', 'y', 'z'])
+      await store.append(marks.stream(id), { ...note(3), id: `mine-${id}`, metadata: { causationId: 'notes:cause@1', correlationId: 'c' } });
+    await store.append(notes.stream('last'), { ...note(4), metadata: { causationId: 'mine-y' } });
+    const facts = inspect(store);
+    const root = await facts.eventFacts({ streamName: 'notes:cause', streamVersion: 1 });
+    expect(root?.cause).toBeUndefined();
+    expect(root?.isSearchComplete).toBe(true);
+    expect(root?.effects.map(({ streamName }) => streamName).sort()).toEqual(['marks:x', 'marks:y', 'marks:z']);
+    const middle = await facts.eventFacts({ streamName: 'marks:y', streamVersion: 1 });
+    expect(middle?.cause?.streamName).toBe('notes:cause');
+    expect(middle?.effects.map(({ streamName }) => streamName)).toEqual(['notes:last']);
+    const last = await facts.eventFacts({ streamName: 'notes:last', streamVersion: 1 });
+    expect(last?.cause?.streamName).toBe('marks:y');
+  });
+
+  test('names the cause that is not found, and says where the search for effects ended early', async () => {
+    await store.append(notes.stream('a'), { ...note(1), metadata: { causationId: 'a command' } });
+    await store.append(notes.stream('b'), someNotes(5));
+    const found = await inspect(store).eventFacts({ streamName: 'notes:a', streamVersion: 1 }, { within: 3 });
+    expect(found).toMatchObject({ cause: undefined, causationId: 'a command', effects: [], isSearchComplete: false });
+    expect(await inspect(store).eventFacts({ streamName: 'notes:a', streamVersion: 1 }, { within: 5 })).toMatchObject({ isSearchComplete: true });
+  });
+});
+
+describe('documents', () => {
+  test('are told as they are stored, by name and version alone', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    const { position } = await store.append(notes.stream('a'), note(4));
+    await project(store, sums());
+    const facts = inspect(store);
+    expect(await facts.document({ name: 'sums', version: 1 }, 'a')).toMatchObject({ key: 'a', state: { count: 4, sum: 10 }, position });
+    expect(await facts.document({ name: 'sums', version: 1 }, 'b')).toBeUndefined();
+    expect(await facts.document({ name: 'sums', version: 2 }, 'a')).toBeUndefined();
+  });
+
+  test('are listed by their keys, by how they begin, without those that were removed', async () => {
+    type Word = Event<'Said' | 'Unsaid', { readonly word: string }>;
+    const words = category<Word>('words');
+    const said = projection({
+      name: 'said',
+      categories: [words],
+      key: ({ data }) => data.word,
+      initialState: () => ({ count: 0 }),
+      evolve: ({ count }, { type }) => (type === 'Said' ? { count: count + 1 } : null),
+    });
+    for (const word of ['one', 'on*', 'two', 'once']) await store.append(words.stream(word.slice(0, 1)), { type: 'Said', data: { word } });
+    await store.append(words.stream('x'), { type: 'Unsaid', data: { word: 'once' } });
+    await project(store, said);
+    const keys = async (startsWith: string): Promise<string[]> => (await listOf(inspect(store).documentKeys(said, { startsWith }))).sort();
+    expect(await keys('')).toEqual(['on*', 'one', 'two']);
+    expect(await keys('on')).toEqual(['on*', 'one']);
+    expect(await keys('on*')).toEqual(['on*']);
+    expect(await listOf(inspect(store).documentKeys(said, { limit: 2 }))).toHaveLength(2);
+  });
+
+  test('have a history: each of their events in order, over all categories, with what it made of them', async () => {
+    const both = projection({
+      name: 'both',
+      categories: [notes, marks],
+      initialState: (): readonly number[] => [],
+      evolve: (list, { data, streamName }) => (data.n < 0 ? null : [...list, streamName.startsWith('marks') ? -data.n : data.n]),
+    });
+    for (const n of [1, 2, 3]) {
+      await store.append(notes.stream('a'), note(n));
+      await store.append(marks.stream('a'), note(n * 10));
+      await store.append(notes.stream('b'), note(99));
+    }
+    await store.append(notes.stream('a'), note(-1));
+    const steps = await listOf(inspect(store).history(both, 'a'));
+    expect(steps.map(({ state }) => state)).toEqual([
+      [1],
+      [1, -10],
+      [1, -10, 2],
+      [1, -10, 2, -20],
+      [1, -10, 2, -20, 3],
+      [1, -10, 2, -20, 3, -30],
+      undefined,
+    ]);
+    expect(steps.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7]);
+    expect(await listOf(inspect(store).history(both, 'a', { from: 6 }))).toEqual(steps.slice(5));
+    expect(await listOf(inspect(store).history(both, 'nobody'))).toEqual([]);
+  });
+
+  test('with a key of their own have a history too', async () => {
+    const parity = projection({
+      name: 'parity',
+      categories: [notes],
+      key: ({ data }) => (data.n % 2 === 0 ? 'even' : 'odd'),
+      initialState: () => 0,
+      evolve: (sum, { data }) => sum + data.n,
+    });
+    await store.append(notes.stream('a'), someNotes(6));
+    expect((await listOf(inspect(store).history(parity, 'even'))).map(({ state }) => state)).toEqual([2, 6, 12]);
+  });
+});
+
+describe('processors', () => {
+  test('are told by what registered, without its code: who runs them, how far they are, and how fast', async () => {
+    await store.append(notes.stream('a'), someNotes(5));
+    await using processor = new StreamProcessor(store, {
+      projections: [sums()],
+      sources: [source({ key: `{${namespace}}:foreign`, into: marks, decode: () => undefined })],
+    });
+    processor.start();
+    const facts = inspect(store);
+    await until('it has folded all', async () =>
+      (await facts.processors()).some(({ name, lagEvents, eventsDone }) => name === 'sums' && lagEvents === 0 && eventsDone === 5),
+    );
+    const found = named(await facts.processors(), 'sums');
+    expect(found).toMatchObject({
+      kind: 'projection',
+      version: 1,
+      categories: ['notes'],
+      isKeyedByStream: true,
+      percent: 100,
+      isPaused: false,
+      isServing: true,
+      lagMs: 0,
+    });
+    expect(found.partitionsRun).toBe(found.partitions.length);
+    expect(found.owners).toEqual([expect.stringContaining(`/${process.pid}/`)]);
+    await until('its speed is told', async () => named(await facts.processors(), 'sums').eventsPerSecond !== undefined);
+    await until('the source is told of', async () => (await facts.processors()).some(({ kind, owners }) => kind === 'source' && owners.length === 1));
+    await processor.stop();
+    const after = await processorNamed('sums');
+    expect(after).toMatchObject({ owners: [], partitionsRun: 0, lagEvents: 0, isBuilt: true });
+  });
+
+  test('that lag say so, with how old the first event is that they lack', async () => {
+    await project(store, sums());
+    await store.append(notes.stream('a'), someNotes(4));
+    await until('the first of them is a while old', async () => (await processorNamed('sums')).lagMs > 5);
+    expect(await processorNamed('sums')).toMatchObject({ lagEvents: 4, eventsTotal: 4, percent: 0, owners: [] });
+  });
+
+  test('that stand still say what stopped them, until they go on', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    {
+      await using processor = run(store, { projections: [throwingAt([2])] });
+      await until('the failure is noted', async () => (await inspect(store).processors()).some(({ lastFailure }) => lastFailure !== undefined));
+      expect(await processorNamed('throwing')).toMatchObject({
+        lagEvents: 2,
+        lastFailure: { name: 'ProjectionFailedError', code: 'projection-failed', isCurrent: true, message: expect.stringContaining('cannot fold 2') },
+      });
+      expect(processor).toBeDefined();
+    }
+    await project(store, throwingAt([]));
+    expect(await processorNamed('throwing')).toMatchObject({ lagEvents: 0, lastFailure: { isCurrent: false } });
+  });
+
+  test('that are reactors tell their dead letters and what waits', async () => {
+    const failing = reactor({
+      name: 'failing',
+      categories: [notes],
+      retry: { attempts: 1 },
+      handle: () => {
+        throw new Error('never');
+      },
+    });
+    const unordered = reactor({ name: 'unordered', categories: [notes], order: 'none', handle: () => {} });
+    await store.append(notes.stream('a'), someNotes(3));
+    await using processor = new StreamProcessor(store, { reactors: [failing, unordered] });
+    await processor.runUntilCaughtUp();
+    expect(await processorNamed('failing')).toMatchObject({ kind: 'reactor', order: 'stream', deadLetters: 1, eventsWaiting: 2 });
+    await until('the group is done', async () => (await processorNamed('unordered')).lagEvents === 0);
+    expect(await processorNamed('unordered')).toMatchObject({ order: 'none', deadLetters: 0, lagMs: 0 });
+  });
+
+  test('are paused, resumed, rewound, flipped to and dropped by what is told of them', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    await project(store, sums(), sums('sums', 2));
+    const control = new ProcessorControl(store);
+    const [one, two] = await inspect(store).processors();
+    if (!one || !two) throw new Error('two versions were expected');
+    expect([one.isServing, two.isServing]).toEqual([true, false]);
+    await control.pause(one);
+    expect(await processorNamed('sums')).toMatchObject({ isPaused: true });
+    await control.resume(one);
+    await control.serve(two);
+    expect((await inspect(store).processors()).map(({ isServing }) => isServing)).toEqual([false, true]);
+    await control.rewind(one);
+    expect(await processorNamed('sums')).toMatchObject({ eventsDone: 0, lagEvents: 3, isBuilt: false });
+    await control.drop(one);
+    expect((await inspect(store).processors()).map(({ version }) => version)).toEqual([2]);
+    expect(await listOf(inspect(store).documentKeys(one))).toEqual([]);
+    expect(isMillraceError(await errorOf(control.drop(two)), 'in-use')).toBe(true);
+  });
+
+  test('that are reactors are rewound and dropped by what is told of them too', async () => {
+    let handled = 0;
+    const count = (order: 'stream' | 'none') => reactor({ name: `count-${order}`, categories: [notes], order, handle: () => void (handled += 1) });
+    const reactors = [count('stream'), count('none')];
+    await store.append(notes.stream('a'), someNotes(3));
+    const runAll = async (): Promise<void> => {
+      await using processor = new StreamProcessor(store, { reactors });
+      await processor.runUntilCaughtUp();
+    };
+    await runAll();
+    const control = new ProcessorControl(store);
+    for (const each of await inspect(store).processors()) await control.rewind(each);
+    await runAll();
+    expect(handled).toBe(12);
+    for (const each of await inspect(store).processors()) await control.drop(each);
+    expect(await inspect(store).processors()).toEqual([]);
+    expect(((await raw.send('HKEYS', `{${namespace}}:failures`)) as string[]).length).toBe(0);
+  });
+
+  test('that are sources cannot be paused or dropped, and it says so', async () => {
+    const key = `{${namespace}}:foreign`;
+    {
+      await using processor = new StreamProcessor(store, { sources: [source({ key, into: marks, decode: () => undefined })] });
+      await processor.runUntilCaughtUp();
+    }
+    await raw.send('XADD', key, '*', 'a', 'b');
+    const found = await processorNamed(key);
+    expect(found).toMatchObject({ kind: 'source', lagEvents: 1, eventsTotal: 1, categories: ['marks'] });
+    const control = new ProcessorControl(store);
+    for (const deed of [control.pause(found), control.resume(found), control.rewind(found), control.drop(found), control.serve(found)])
+      expect(await errorOf(deed)).toBeInstanceOf(InvalidInputError);
+  });
+});
+
+describe('health', () => {
+  test('is good where the server answers and all that is asked for has caught up', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    await project(store, sums());
+    const health = await inspect(store).health({ processors: [sums()], lagEventsMax: 0 });
+    expect(health).toMatchObject({ isHealthy: true, reasons: [] });
+    expect(health.pingMs).toBeGreaterThanOrEqual(0);
+  });
+
+  test('names what lags, and what has never folded everything', async () => {
+    await store.append(notes.stream('a'), someNotes(3));
+    const health = await inspect(store).health({ processors: [sums()], lagEventsMax: 2 });
+    expect(health.isHealthy).toBe(false);
+    expect(health.reasons.join(' ')).toContain('sums@1 is 3 events behind');
+    expect(health.reasons.join(' ')).toContain('has not folded everything once');
+  });
+});
