@@ -1,4 +1,4 @@
-// What the page asks its server, and what it gets: the paths, and the shapes of the JSON. Dates are ISO texts there.
+// What the page asks its server, and what it gets: the paths, and the shapes of the JSON, where dates are ISO texts.
 
 /** A value as it goes over HTTP: what JSON makes of it. */
 export type Json<T> = T extends Date

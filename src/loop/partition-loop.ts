@@ -1,16 +1,16 @@
 // The one loop that processes: for one partition, it holds leases, reads pages, and lets every projection or reactor that stands there take them.
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkMark, type Marked } from '../log/mark.ts';
-import { FIRST_PAGE_COUNT, nextPageCount, type Page, readForward } from '../log/page.ts';
+import type { Page } from '../log/page.ts';
 import { Waiter, watchedLogs } from '../log/waiter.ts';
 import type { Connection } from '../redis/connection.ts';
 import { isPassing, publicError } from '../redis/public-error.ts';
 import { askForLeases } from '../redis/scripts.ts';
 import { allSettled } from './all-settled.ts';
 import { batchOf, categoriesOf, type Group, groupsOf, isAtEnd } from './group.ts';
+import { GroupPages } from './group-pages.ts';
 import { giveBack, givenBack, holdLeases, rewoundOf } from './lease.ts';
 import type { Share } from './share.ts';
-import { type Batch, LeaseLost, type Task } from './task.ts';
+import { LeaseLost, type Task } from './task.ts';
 import type { Throttle } from './throttle.ts';
 
 export interface LoopOptions {
@@ -34,13 +34,6 @@ function holdIntervalMs(leaseMs: number): number {
   return Math.min(leaseMs / 3, 1_000);
 }
 
-/** A page that was asked for before it was needed. */
-interface Ahead {
-  readonly place: number;
-  readonly categories: string;
-  readonly page: Promise<Page>;
-}
-
 export class PartitionLoop {
   readonly #connection: Connection;
   readonly #partition: number;
@@ -48,8 +41,7 @@ export class PartitionLoop {
   readonly #options: LoopOptions;
   readonly #waiter: Waiter;
   readonly #stopping: AbortController = new AbortController();
-  #ahead: Ahead[] = [];
-  #count = FIRST_PAGE_COUNT;
+  readonly #pages: GroupPages;
   #holdAt = Number.NEGATIVE_INFINITY;
   #run: Promise<void> | undefined;
 
@@ -59,6 +51,7 @@ export class PartitionLoop {
     this.#tasks = tasks;
     this.#options = options;
     this.#waiter = new Waiter(connection);
+    this.#pages = new GroupPages(connection, partition, options.throttle);
   }
 
   start(): void {
@@ -90,7 +83,7 @@ export class PartitionLoop {
   /** What goes wrong outside a single projection is the connection, or a server that cannot answer: waited out. */
   async #recover(error: unknown): Promise<void> {
     for (const task of this.#tasks) task.letGo();
-    this.#ahead = [];
+    this.#pages.forget();
     this.#holdAt = Number.NEGATIVE_INFINITY;
     if (!isPassing(error) && !(error instanceof LeaseLost)) for (const task of this.#tasks) this.#fail(task, error);
     await this.#sleep(PAUSE_WITHOUT_SERVER_MS);
@@ -172,49 +165,23 @@ export class PartitionLoop {
       // Up to where the next ones stand: there they join.
       if (await this.#advance(group, groups[index + 1])) hasRead = true;
     }
-    this.#ahead = this.#ahead.filter(({ place }) => this.#tasks.some((task) => isHeld(task) && (task.standing?.place ?? place) === place));
+    this.#pages.keepOnly((place) => this.#tasks.some((task) => isHeld(task) && (task.standing?.place ?? place) === place));
     return hasRead;
   }
 
   async #advance(group: Group, next: Group | undefined): Promise<boolean> {
     let page: Page;
     try {
-      page = await this.#read(group);
+      page = await this.#pages.read(group);
     } catch (error) {
       return await this.#readFailed(group, next, error);
     }
     const batch = batchOf(page, next);
-    if (batch?.through === page.through && !page.isEnd) this.#readAhead(group, batch);
+    if (batch?.through === page.through && !page.isEnd) this.#pages.readAhead(group, batch);
     if (batch) await allSettled(group.tasks.map((task) => this.#do(task, () => task.take(batch))));
     this.#options.throttle?.spend(batch?.events.length ?? 0);
     if (isAtEnd(page, batch)) await allSettled(group.tasks.filter(isHeld).map((task) => this.#do(task, async () => await task.reachedEnd?.())));
     return batch !== undefined;
-  }
-
-  /** Where a page that was read ahead ends, there may be more by now, before the place where others stand: it is no end any more. */
-  async #read({ place, mark, tasks }: Group): Promise<Page> {
-    const categories = categoriesOf(tasks);
-    const ahead = this.#ahead.find((each) => each.place === place && each.categories === categories.join(','));
-    this.#ahead = this.#ahead.filter((each) => each !== ahead);
-    const early = await ahead?.page;
-    const page = early && early.events.length > 0 ? { ...early, isEnd: false } : await this.#readChecked(categories, { place, mark });
-    this.#count = nextPageCount(this.#count, page);
-    return page;
-  }
-
-  async #readChecked(categories: readonly string[], { place, mark }: Marked): Promise<Page> {
-    const count = Math.min(this.#count, this.#options.throttle?.pageMax ?? this.#count);
-    const page = readForward(this.#connection, this.#partition, categories, { after: place, count });
-    const [read] = await Promise.all([page, checkMark(this.#connection, this.#partition, { place, mark })]);
-    return read;
-  }
-
-  /** The next page is on its way while this one is folded, and not behind its commit. */
-  #readAhead({ tasks }: Group, { through, mark }: Batch): void {
-    const categories = categoriesOf(tasks);
-    const page = this.#readChecked(categories, { place: through, mark });
-    page.catch(() => undefined); // heard of when it is needed
-    this.#ahead.push({ place: through, categories: categories.join(','), page });
   }
 
   /** What one of a group cannot read must not stop those that do not read it: each reads by itself then. */

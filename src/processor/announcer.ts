@@ -1,4 +1,4 @@
-// Tells in Redis what a processor runs and what stopped it, for people and tools without its code. Nothing depends on it.
+// Tells in Redis what a processor runs and what stopped it, for people and tools without its code.
 import type { AnyProjection } from '../fold/projection.ts';
 import type { Source } from '../fold/source.ts';
 import { checkpointText } from '../loop/lease.ts';
