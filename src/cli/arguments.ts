@@ -27,12 +27,15 @@ export function time(text: string): Date {
   return date;
 }
 
-/** A place of the log: `start`, `end`, `now`, a time, a position, or a cursor. What it is not is told by the read itself. */
+/** A place of the log: `start`, `end`, `now`, a time, a position, or a cursor. */
 export function place(text: string): 'start' | 'end' | 'now' | Date | Position | Cursor {
   if (text === 'start' || text === 'end' || text === 'now') return text;
   if (/^\d{13,}-\d+(@\d+)?$/.test(text)) return parsePosition(text);
   if (/^\d{4}-\d\d-\d\d/.test(text) || /^\d+(?:\.\d+)?(ms|s|m|h|d)$/.test(text)) return time(text);
-  return text as Cursor;
+  if (/^c(\.\d{13,}-\d+(@\d+)?)*$/.test(text)) return text as Cursor;
+  throw new InvalidArgumentError(
+    `Expected start, end, a time like 2026-01-31T12:00:00Z or 10m (ago), a position like 1767225600000-0, or a cursor as it was told; found ${JSON.stringify(text)}.`,
+  );
 }
 
 /** JSON, of whatever kind. */
@@ -40,6 +43,8 @@ export function json(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new InvalidArgumentError(`Expected JSON, like '{"name":"Daffy"}' (in quotes, so that the shell leaves it alone). ${(error as Error).message}`);
+    throw new InvalidArgumentError(
+      `Expected JSON, like '{"name":"Daffy"}' (in quotes, so that the shell leaves it alone). ${(error as Error).message}`,
+    );
   }
 }

@@ -36,7 +36,7 @@ export class NotFoundError extends Error {
 }
 
 const NO_SERVER = ['connection-failed', 'unsuitable-server', 'store-mismatch', 'server-refused'];
-const WRONG_INPUT = ['invalid-input', 'wrong-usage', 'partition-mismatch'];
+const WRONG_INPUT = ['invalid-input', 'wrong-usage', 'partition-mismatch', 'commander.invalidArgument'];
 
 export function exitCodeOf(error: unknown, signal: AbortSignal): number {
   if (signal.aborted) return exitCodes.interrupted;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The binary `millrace`: runs one command, and ends with its exit code.
-import { CommanderError } from 'commander';
+import { CommanderError, InvalidArgumentError } from 'commander';
 import { Cli } from './cli.ts';
 import { exitCodeOf, exitCodes, tellFailure } from './failure.ts';
 import { buildProgram } from './program.ts';
@@ -28,7 +28,8 @@ async function run(): Promise<number> {
     return interrupted.signal.aborted ? exitCodes.interrupted : cli.exitCode;
   } catch (error) {
     // It has told what is wrong already, or printed the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUsage;
+    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError))
+      return error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUsage;
     tellFailure(cli, error);
     return exitCodeOf(error, interrupted.signal);
   } finally {

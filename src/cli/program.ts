@@ -3,9 +3,22 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { positiveNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
+import { registerAppend } from './commands/append.ts';
+import { registerDiff } from './commands/diff.ts';
+import { registerEvent } from './commands/event.ts';
+import { registerRead } from './commands/read.ts';
+import { registerSnapshots } from './commands/snapshots.ts';
+import { registerStreams } from './commands/streams.ts';
 
 /** Each adds its command; the order is that of the help. */
-const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [];
+const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
+  registerStreams,
+  registerRead,
+  registerAppend,
+  registerEvent,
+  registerSnapshots,
+  registerDiff,
+];
 
 const EXIT_CODES = `
 Exit codes: 0 fine, 1 failed or found something wrong, 2 wrong usage or input, 3 no server, 130 interrupted.

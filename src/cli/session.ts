@@ -27,11 +27,16 @@ export interface GlobalOptions {
 
 const URL_DEFAULT = 'redis://localhost:6379';
 
-/** Opens, does it, and closes, whatever comes of it. Ctrl-C closes too. */
-export async function withStore<Result>(cli: Cli, command: Command, work: (session: Session) => Promise<Result>): Promise<Result> {
+/** Opens, does it, and closes, whatever comes of it. A namespace without a store is refused, lest a slip makes one. */
+export async function withStore<Result>(
+  cli: Cli,
+  command: Command,
+  work: (session: Session) => Promise<Result>,
+  ifMissing: 'create' | 'refuse' = 'refuse',
+): Promise<Result> {
   const options = command.optsWithGlobals<GlobalOptions>();
   const app = await appOf(cli, options);
-  const store = await openStore(cli, options, app);
+  const store = await openStore(cli, options, app, ifMissing);
   try {
     return await work({ store, facts: inspect(store), control: new ProcessorControl(store), snapshots: new SnapshotStore(store), app });
   } finally {
@@ -44,10 +49,11 @@ export async function appOf(cli: Cli, { app: path = cli.env['MILLRACE_APP'] }: G
 }
 
 /** By `--url`, else REDIS_URL, else the usual port of this machine. Several URLs, with commas between, are of a cluster's nodes or of sentinels. */
-export async function openStore(cli: Cli, options: GlobalOptions, app: App = NO_APP): Promise<EventStore> {
+export async function openStore(cli: Cli, options: GlobalOptions, app: App = NO_APP, ifMissing: 'create' | 'refuse' = 'refuse'): Promise<EventStore> {
   const { namespace = cli.env['MILLRACE_NAMESPACE'], sentinel, timeout } = options;
   const urls = urlsOf(cli, options);
   const settings = {
+    ifMissing,
     ...(namespace === undefined ? {} : { namespace }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(app.codec === undefined ? {} : { codec: app.codec }),

@@ -29,6 +29,8 @@ export interface StoreOptions extends ConnectOptions {
    * Default: the stored one, 1 for a new store.
    */
   readonly partitions?: number;
+  /** What to do where the namespace holds no store: make one, or reject with StoreMismatchError and write nothing. Default `'create'`. */
+  readonly ifMissing?: 'create' | 'refuse';
   /** How event data and documents are written. Default: `jsonCodec`. */
   readonly codec?: Codec;
   /** How long the outcome of a write can be found out after its reply was lost, in milliseconds. Default 3,600,000 (1 h). */
@@ -80,13 +82,13 @@ export type ConnectTarget = string | ClientOptions | ClusterOptions | SentinelOp
 export async function openConnection(target: ConnectTarget, options: StoreOptions): Promise<OpenConnection> {
   const given: StoreOptions = typeof target === 'string' ? options : target;
   checkOptions(target, given);
-  const { namespace = 'millrace', partitions, timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
+  const { namespace = 'millrace', timeoutMs = TIMEOUT_MS, writerTtlMs } = given;
   const codec = checkedCodec(given.codec === undefined ? jsonCodec : given.codec);
   const durability = checkedDurability(given.durability === undefined ? 'server' : given.durability);
   const port = await openPort(portTarget(target, options, timeoutMs));
   try {
     await checkServer(port);
-    const settings = await settingsOf(port, namespace, partitions);
+    const settings = await settingsOf(port, namespace, given);
     const keys = new Keys(namespace, settings.partitions);
     const waited = await checkDurable(port, keys, durability);
     const writer = new Writer(port, keys, { timeoutMs, recordTtlMs: writerTtlMs, waited });
@@ -117,6 +119,7 @@ function checkOptions(target: unknown, options: StoreOptions | null | undefined)
     timeoutMs = TIMEOUT_MS,
     writerTtlMs = 1,
     library = 'node-redis',
+    ifMissing = 'create',
     username = '',
     password = '',
   } = options;
@@ -125,6 +128,7 @@ function checkOptions(target: unknown, options: StoreOptions | null | undefined)
   if (typeof timeoutMs !== 'number') throw new InvalidInputError('option timeoutMs', 'a number of milliseconds', timeoutMs);
   if (!Number.isSafeInteger(writerTtlMs) || writerTtlMs < 1)
     throw new InvalidInputError('option writerTtlMs', 'a whole number of milliseconds from 1', writerTtlMs);
+  if (ifMissing !== 'create' && ifMissing !== 'refuse') throw new InvalidInputError('option ifMissing', "'create' or 'refuse'", ifMissing);
   if (library !== 'node-redis' && library !== 'ioredis') throw new InvalidInputError('option library', "'node-redis' or 'ioredis'", library);
   if (typeof username !== 'string') throw new InvalidInputError('option username', 'a text', username);
   // Never shown, whatever it is.
@@ -138,11 +142,21 @@ async function closeAll(port: RedisPort, writer: Writer, closing: AbortControlle
   await port.close();
 }
 
-async function settingsOf(port: RedisPort, namespace: string, partitions: number | undefined): Promise<{ id: string; partitions: number }> {
+async function settingsOf(
+  port: RedisPort,
+  namespace: string,
+  { partitions, ifMissing = 'create' }: StoreOptions,
+): Promise<{ id: string; partitions: number }> {
   const key = settingsKey(namespace);
   const fresh = { id: randomBytes(9).toString('base64url'), partitions, layout: LAYOUT };
   // Read first: a store that is there can be opened on a server that is out of memory, too.
-  const stored = (await readSettings(port, key)) ?? (await openStore(port, key, fresh));
+  const found = await readSettings(port, key);
+  if (!found && ifMissing === 'refuse') {
+    throw new StoreMismatchError(
+      `Expected a store in namespace ${namespace}, found none there. Nothing was written. Check the server and the namespace; the first append of a program makes a store.`,
+    );
+  }
+  const stored = found ?? (await openStore(port, key, fresh));
   checkLayout(key, stored);
   if (partitions !== undefined && partitions !== stored.partitions) {
     throw new StoreMismatchError(
