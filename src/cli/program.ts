@@ -4,9 +4,13 @@ import { Command, Option } from 'commander';
 import { positiveNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
 import { registerAppend } from './commands/append.ts';
+import { registerDrop, registerFlip, registerPause, registerResume, registerRewind } from './commands/control.ts';
+import { registerDeadLetters } from './commands/dead-letters.ts';
 import { registerDiff } from './commands/diff.ts';
 import { registerEvent } from './commands/event.ts';
+import { registerProcessors } from './commands/processors.ts';
 import { registerRead } from './commands/read.ts';
+import { registerRebuild } from './commands/rebuild.ts';
 import { registerSnapshots } from './commands/snapshots.ts';
 import { registerStreams } from './commands/streams.ts';
 
@@ -18,6 +22,14 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerEvent,
   registerSnapshots,
   registerDiff,
+  registerProcessors,
+  registerPause,
+  registerResume,
+  registerRewind,
+  registerRebuild,
+  registerFlip,
+  registerDrop,
+  registerDeadLetters,
 ];
 
 const EXIT_CODES = `
