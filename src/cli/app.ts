@@ -1,7 +1,7 @@
 // The user's own code that `--app` names: its projections and reactors, and the codec, for what cannot be done without them.
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { AnyProjection, Codec, Reactor } from '../index.ts';
+import type { AnyProjection, Codec, ProcessorControl, Reactor } from '../index.ts';
 import { NotFoundError, UsageError } from './failure.ts';
 
 /** What a module exports that a command can use. */
@@ -44,12 +44,12 @@ function isReactor(value: unknown): value is Reactor {
   return typeof value === 'object' && value !== null && 'handle' in value && 'retry' in value && 'startFrom' in value;
 }
 
-/** A projection of the app by `name` (its highest version) or `name@version`. */
-export function projectionOf({ projections }: App, nameAndVersion: string): AnyProjection {
-  const { name, version } = parseNameAndVersion(nameAndVersion);
+/** A projection of the app by `name@version`, or by its name alone the version that serves. */
+export async function projectionOf({ projections }: App, control: ProcessorControl, nameAndVersion: string): Promise<AnyProjection> {
+  const { name, version = await control.servingVersion(name) } = parseNameAndVersion(nameAndVersion);
   const found = projections
     .filter((each) => each.name === name && (version === undefined || each.version === version))
-    .sort((a, b) => b.version - a.version)[0];
+    .sort((a, b) => a.version - b.version)[0];
   if (found) return found;
   const known = projections.map((each) => `${each.name}@${each.version}`).join(', ');
   const what = known === '' ? 'no projection: give the module that exports it with --app' : known;

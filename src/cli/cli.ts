@@ -46,6 +46,8 @@ export class Cli {
   json = false;
   /** What the process ends with, unless it fails: 1 where something was found wrong. */
   exitCode = 0;
+  /** Whether Ctrl-C is how this command ends when all is well: one that watches or serves. */
+  endsWell = false;
   #bar: cliProgress.SingleBar | undefined;
 
   constructor(streams: CliStreams) {

@@ -1,6 +1,8 @@
-// Runs the built binary as its users do: as a process of its own.
+// Runs the command line: in this process, which is quick, or as its users do, as the built binary in a process of its own.
 import { spawn } from 'node:child_process';
+import { PassThrough, Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { runCommandLine } from '../../src/cli/run.ts';
 import { testSetUp, testUrl } from '../support/clients.ts';
 
 const BINARY = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
@@ -15,16 +17,52 @@ export interface CliResult {
 export interface CliOptions {
   readonly input?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Called with each piece of output so far; what it gives is sent as a signal, once. */
+  /** Called with the output so far; once it gives true, Ctrl-C is pressed. */
   readonly interruptWhen?: (stdout: string, stderr: string) => boolean;
-  /** Where it is run. */
-  readonly cwd?: string;
+  /** Whether it looks like a terminal to it, of so many columns. In this process only. */
+  readonly columns?: number;
 }
 
-/** Runs `millrace` with these arguments, on the engine of the tests unless `--url` or REDIS_URL say otherwise. */
-export function runCli(args: readonly string[], { input = '', env = {}, interruptWhen, cwd }: CliOptions = {}): Promise<CliResult> {
-  const { NO_COLOR: _, FORCE_COLOR: __, MILLRACE_APP: ___, ...inherited } = process.env;
-  const child = spawn(process.execPath, [BINARY, ...args], { env: { ...inherited, REDIS_URL: engineUrl(), ...env }, cwd });
+/** The server that all tests share; of a cluster or sentinels the one beside it. */
+export function engineUrl(): string {
+  return testUrl();
+}
+
+/** The options by which the command line gets to the store of a test. */
+export function reaching(namespace: string): readonly string[] {
+  const setUp = testSetUp();
+  if (setUp.kind === 'cluster') return ['-n', namespace, '--cluster', '-u', setUp.nodes.join(',')];
+  if (setUp.kind === 'sentinel') return ['-n', namespace, '--sentinel', setUp.name, '-u', setUp.sentinels.join(',')];
+  return ['-n', namespace, '-u', testUrl()];
+}
+
+/** In this process. */
+export async function runHere(args: readonly string[], { input = '', env = {}, interruptWhen, columns }: CliOptions = {}): Promise<CliResult> {
+  const interrupted = new AbortController();
+  const [out, err] = [new PassThrough(), new PassThrough()];
+  let [stdout, stderr] = ['', ''];
+  const look = (): void => {
+    if (interruptWhen?.(stdout, stderr) === true) interrupted.abort(new Error('interrupted by the test'));
+  };
+  out.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+    look();
+  });
+  err.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+    look();
+  });
+  const terminal = columns === undefined ? {} : { isTTY: true, columns };
+  const streams = { stdout: Object.assign(out, terminal), stderr: err, stdin: Readable.from([input]), env, signal: interrupted.signal };
+  const code = await runCommandLine(args, streams);
+  await new Promise((resolve) => setImmediate(resolve));
+  return { code, stdout, stderr };
+}
+
+/** As a process. */
+export function runBinary(args: readonly string[], { input = '', env = {}, interruptWhen }: CliOptions = {}): Promise<CliResult> {
+  const { NO_COLOR: _, FORCE_COLOR: __, MILLRACE_APP: ___, REDIS_URL: ____, ...inherited } = process.env;
+  const child = spawn(process.execPath, [BINARY, ...args], { env: { ...inherited, ...env } });
   child.stdin.on('error', () => {}); // it may have ended before it read that
   child.stdin.end(input);
   let [stdout, stderr, isInterrupted] = ['', '', false];
@@ -47,19 +85,19 @@ export function runCli(args: readonly string[], { input = '', env = {}, interrup
   });
 }
 
-/** The server that all tests share; of a cluster or sentinels the one beside it. */
-export function engineUrl(): string {
-  return testUrl();
-}
-
-/** Whether a test's own store and the binary can be on the same server. */
-export function isOneServer(): boolean {
-  return testSetUp().kind === 'server';
-}
-
-/** The JSON that a run printed; fails with what it printed where it is none, or where it failed. */
-export async function cliJson<T>(args: readonly string[], options?: CliOptions): Promise<T> {
-  const result = await runCli([...args, '--json'], options);
+/** The one JSON document that a run printed. Throws what it told where it failed. */
+export async function jsonOf<T>(args: readonly string[], options?: CliOptions): Promise<T> {
+  const result = await runHere([...args, '--json'], options);
   if (result.code !== 0) throw new Error(`millrace ${args.join(' ')} ended with ${result.code}: ${result.stderr}`);
   return JSON.parse(result.stdout) as T;
+}
+
+/** The JSON lines that a run printed. */
+export async function jsonLinesOf<T>(args: readonly string[], options?: CliOptions): Promise<T[]> {
+  const { stdout, stderr, code } = await runHere([...args, '--json'], options);
+  if (code !== 0) throw new Error(`millrace ${args.join(' ')} ended with ${code}: ${stderr}`);
+  return stdout
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as T);
 }

@@ -34,8 +34,8 @@ interface Asked {
   readonly options: Options;
 }
 
-async function show(cli: Cli, { app, facts }: Session, { projection: name, key, options }: Asked): Promise<void> {
-  const projection = projectionOf(app, name);
+async function show(cli: Cli, { app, control, facts }: Session, { projection: name, key, options }: Asked): Promise<void> {
+  const projection = await projectionOf(app, control, name);
   const isBefore = isUpTo(momentOf(options.from));
   const isWithin = options.until === undefined ? () => true : isUpTo(momentOf(options.until));
   let before: unknown;

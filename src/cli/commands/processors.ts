@@ -41,6 +41,7 @@ function secondsOf(watch: string | true): number {
 
 /** Ends with Ctrl-C, as what was asked for: no failure. */
 async function watchOn(cli: Cli, facts: Inspector, name: string | undefined, intervalMs: number): Promise<void> {
+  cli.endsWell = true;
   while (!cli.signal.aborted) {
     if (cli.isTerminal && !cli.json) cli.streams.stdout.write('\u001b[H\u001b[2J');
     if (!cli.json) cli.print(cli.colours.dim(`${timeText(new Date())} UTC, every ${intervalMs / 1_000} s; Ctrl-C ends`));

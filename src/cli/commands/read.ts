@@ -47,6 +47,7 @@ export function registerRead(program: Command, cli: Cli): void {
     .option('--full', 'each event over several lines, with all that it has')
     .action(async (what: string | undefined, options: Options, command: Command) => {
       checkOptions(what, options);
+      cli.endsWell = options.follow === true;
       await withStore(cli, command, async ({ store }) => {
         const reader = await open(cli, store, what, options);
         await show(cli, reader, options, what?.includes(':') === true);

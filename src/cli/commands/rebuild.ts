@@ -39,7 +39,7 @@ export function registerRebuild(program: Command, cli: Cli): void {
 
 async function rebuild(cli: Cli, session: Session, name: string, options: Options): Promise<void> {
   const { run = false, compare = false, flip = false } = options;
-  const code = run || compare ? projectionOf(session.app, name) : undefined;
+  const code = run || compare ? await projectionOf(session.app, session.control, name) : undefined;
   const target = run && code ? code : await findTarget(session.facts, name, ['projection']);
   const progress = run && code ? await runHere(cli, session, code, options) : await watchProgress(cli, session, target);
   const differences = compare && code ? await compareWithServing(cli, session, code) : undefined;
@@ -96,7 +96,7 @@ async function compareWithServing(cli: Cli, { app, control }: Session, projectio
     cli.note(`${titleOf(projection)} serves itself: there is nothing to compare it with.`);
     return 0;
   }
-  const before = projectionOf(app, `${projection.name}@${serving}`);
+  const before = await projectionOf(app, control, `${projection.name}@${serving}`);
   let count = 0;
   for await (const { key, kind, first, second } of control.compare(before, projection, { signal: cli.signal })) {
     count += 1;
@@ -108,7 +108,7 @@ async function compareWithServing(cli: Cli, { app, control }: Session, projectio
   }
   if (!cli.json)
     cli.print(
-      `${countText(count)} documents of ${plain(titleOf(projection))} differ from ${plain(titleOf(before))}${count > DIFFERENCES_SHOWN ? `; the first ${DIFFERENCES_SHOWN} are shown` : ''}.`,
+      `${countText(count)} ${count === 1 ? 'document differs' : 'documents differ'} between ${plain(titleOf(projection))} and ${plain(titleOf(before))}${count > DIFFERENCES_SHOWN ? `; the first ${DIFFERENCES_SHOWN} are shown` : ''}.`,
     );
   return count;
 }

@@ -100,10 +100,10 @@ async function showStored(cli: Cli, session: Session, name: string, key: string)
 
 async function showFolded(
   cli: Cli,
-  { app, snapshots }: Session,
+  { app, control, snapshots }: Session,
   { projection: name, key, options: { at } }: { readonly projection: string; readonly key: string; readonly options: Options },
 ): Promise<void> {
-  const projection = projectionOf(app, name);
+  const projection = await projectionOf(app, control, name);
   const options: GetOptions = at === undefined ? { fresh: true } : { at: momentOf(at) };
   const state = await snapshots.get(projection, key, { ...options, signal: cli.signal });
   if (state === undefined) throw noDocument(projection, key, at);
