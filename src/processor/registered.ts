@@ -17,6 +17,8 @@ export interface RegisteredFacts {
   readonly isKeyedByStream: boolean;
   /** Of a reactor: whether it keeps the order of each stream. */
   readonly order: 'stream' | 'none';
+  /** Of a reactor: the types of events that it handles; undefined for all. */
+  readonly types?: readonly string[] | undefined;
 }
 
 /** What ProcessorControl acts on: the definition itself, or what `inspect(store).processors()` tells of it where its code is not at hand. */
@@ -26,7 +28,8 @@ export type ProcessorTarget = AnyProjection | Reactor | RegisteredFacts;
 export function registeredOf(of: AnyProjection | Reactor): RegisteredFacts {
   const { name, version, categories } = of;
   if (!('handle' in of)) return { kind: 'projection', name, version, categories, isKeyedByStream: of.isKeyedByStream, order: 'stream' };
-  return { kind: isProcessManager(of) ? 'process-manager' : 'reactor', name, version, categories, isKeyedByStream: false, order: of.order };
+  const kind = isProcessManager(of) ? 'process-manager' : 'reactor';
+  return { kind, name, version, categories, isKeyedByStream: false, order: of.order, types: of.types && [...of.types] };
 }
 
 export function registeredSource({ key, category }: Source): RegisteredFacts {

@@ -81,7 +81,8 @@ function which(command: Command, description: string): Command {
 }
 
 async function lettersOf({ facts, control }: Session, name: string): Promise<DeadLetters> {
-  return control.deadLetters(await findTarget(facts, name, ['reactor', 'process-manager']));
+  const { types, ...reactor } = await findTarget(facts, name, ['reactor', 'process-manager']);
+  return control.deadLetters({ ...reactor, ...(types === undefined ? {} : { types: new Set(types) }) });
 }
 
 async function letterOf(letters: DeadLetters, id: string): Promise<DeadLetter> {
