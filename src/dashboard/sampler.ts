@@ -17,7 +17,7 @@ export class Sampler {
   readonly #closed: AbortSignal;
   readonly #watchers = new Set<(look: Look) => void>();
   #samples: Sample[] = [];
-  #run: Promise<void> | undefined;
+  #isRunning = false;
   #lastWatched = 0;
 
   constructor(facts: Inspector, closed: AbortSignal) {
@@ -43,8 +43,10 @@ export class Sampler {
 
   #keepRunning(): void {
     this.#lastWatched = performance.now();
-    this.#run ??= this.#loop().finally(() => {
-      this.#run = undefined;
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    void this.#loop().finally(() => {
+      this.#isRunning = false;
     });
   }
 
