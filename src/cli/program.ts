@@ -13,6 +13,7 @@ import { registerRead } from './commands/read.ts';
 import { registerRebuild } from './commands/rebuild.ts';
 import { registerSnapshots } from './commands/snapshots.ts';
 import { registerStreams } from './commands/streams.ts';
+import { registerTry } from './commands/try.ts';
 import { registerUi } from './commands/ui.ts';
 
 /** Each adds its command; the order is that of the help. */
@@ -32,6 +33,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerDrop,
   registerDeadLetters,
   registerUi,
+  registerTry,
 ];
 
 const EXIT_CODES = `

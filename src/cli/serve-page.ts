@@ -12,12 +12,10 @@ export interface ListenOptions {
   readonly host: string;
 }
 
-/** A page that is being served. */
-export interface ServedPage {
+/** A page that is being served; disposing of it ends it, with the requests under way. */
+export interface ServedPage extends AsyncDisposable {
   /** Where to open it, its token included. */
   readonly url: string;
-  /** Ends it, with the requests under way. */
-  close(): Promise<void>;
 }
 
 /** Throws UsageError where the port is taken, or may not be had. */
@@ -31,7 +29,7 @@ export async function servePage(page: Dashboard, { port, host }: ListenOptions):
   }
   const { port: taken } = server.address() as AddressInfo;
   const origin = `http://${host.includes(':') ? `[${host}]` : host}:${taken}`;
-  return { url: page.url(origin), close: () => closeServer(server, page) };
+  return { url: page.url(origin), [Symbol.asyncDispose]: () => closeServer(server, page) };
 }
 
 async function closeServer(server: Server, page: Dashboard): Promise<void> {

@@ -16,8 +16,9 @@ export function kindText(kind: Kind): string {
   return WORDS[kind];
 }
 
-export function titleOf({ name, version }: Pick<ProcessorFacts, 'name' | 'version'>): string {
-  return `${name}@${version}`;
+/** A source has no versions. */
+export function titleOf({ name, version, kind }: Pick<ProcessorFacts, 'name' | 'version'> & { readonly kind?: Kind }): string {
+  return kind === 'source' ? name : `${name}@${version}`;
 }
 
 /**

@@ -41,19 +41,15 @@ async function serve(cli: Cli, { store, app }: Session, options: Options): Promi
     ...(token === undefined ? {} : { access: token }),
     ...hostsOf(host, allowedHost),
   });
-  const served = await servePage(page, { port, host });
-  try {
-    if (cli.json) cli.printJson({ url: served.url, allowWrites });
-    else
-      cli.print(
-        `The page is at ${served.url}\n${allowWrites ? 'It may act on the store' : 'It may only look (--allow-writes lets it act)'}. Ctrl-C ends it.`,
-      );
-    if (!LOOPBACK.includes(host)) cli.note('Others can reach it, and what goes over the network is not encrypted: put it behind a proxy with TLS.');
-    if (app.projections.length === 0) cli.note('Without --app it shows documents as they are, and not how they became so.');
-    if (!cli.signal.aborted) await once(cli.signal, 'abort');
-  } finally {
-    await served.close();
-  }
+  await using served = await servePage(page, { port, host });
+  if (cli.json) cli.printJson({ url: served.url, allowWrites });
+  else
+    cli.print(
+      `The page is at ${served.url}\n${allowWrites ? 'It may act on the store' : 'It may only look (--allow-writes lets it act)'}. Ctrl-C ends it.`,
+    );
+  if (!LOOPBACK.includes(host)) cli.note('Others can reach it, and what goes over the network is not encrypted: put it behind a proxy with TLS.');
+  if (app.projections.length === 0) cli.note('Without --app it shows documents as they are, and not how they became so.');
+  if (!cli.signal.aborted) await once(cli.signal, 'abort');
 }
 
 /** An address that was given is a name by which it is reached. */
