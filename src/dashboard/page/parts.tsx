@@ -11,9 +11,13 @@ export function Answer<Reply>(props: {
   readonly children: (data: Reply) => ComponentChildren;
 }): JSX.Element {
   const { asked, what, children } = props;
-  if (asked.error) return <Failure error={asked.error} again={asked.again} />;
-  if (asked.data === undefined) return <Loading what={what} />;
-  return <>{children(asked.data)}</>;
+  if (asked.data === undefined) return asked.error ? <Failure error={asked.error} again={asked.again} /> : <Loading what={what} />;
+  return (
+    <>
+      {asked.error && <Failure error={asked.error} again={asked.again} />}
+      {children(asked.data)}
+    </>
+  );
 }
 
 export function Loading({ what }: { readonly what: string }): JSX.Element {

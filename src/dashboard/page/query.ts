@@ -36,7 +36,8 @@ export function useQuery<Reply>(path: string | undefined, params: Params = {}, {
     setState((before) => ({ ...before, isDone: false }));
     get<Reply>(path, params, ending.signal).then(
       (data) => !ending.signal.aborted && setState({ of: key, data, isDone: true }),
-      (error: Error) => !ending.signal.aborted && setState({ of: key, error, isDone: true }),
+      // What was there of the same stays, beside what is said.
+      (error: Error) => !ending.signal.aborted && setState((before) => (before.of === key ? { ...before, error, isDone: true } : { of: key, error, isDone: true })),
     );
     return () => ending.abort();
   }, [key, turn]);

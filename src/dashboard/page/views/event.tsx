@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { EventReply } from '../../api.ts';
 import { duration } from '../format.ts';
 import { JsonView } from '../json-view.tsx';
-import { Answer, Copy, Fact, Panel, Time } from '../parts.tsx';
+import { Answer, Copy, Fact, Time } from '../parts.tsx';
 import { useQuery } from '../query.ts';
 import { linkTo, type Route } from '../route.ts';
 import type { Recorded } from './event-list.tsx';
@@ -114,7 +114,7 @@ function Causes({ facts: { event, cause, causationId, effects, isSearchComplete 
   );
 }
 
-function Linked({ event, from }: { readonly event: Recorded; readonly from: Recorded }): JSX.Element {
+export function Linked({ event, from }: { readonly event: Recorded; readonly from: Recorded }): JSX.Element {
   const apart = new Date(event.recordedAt).getTime() - new Date(from.recordedAt).getTime();
   return (
     <a class="linked" href={eventLink(event)}>
@@ -126,13 +126,4 @@ function Linked({ event, from }: { readonly event: Recorded; readonly from: Reco
 
 export function eventLink({ position }: Pick<Recorded, 'position'>): string {
   return linkTo('event', { position });
-}
-
-/** Used where an event is only named. */
-export function EventPanel({ title, event }: { readonly title: string; readonly event: Recorded }): JSX.Element {
-  return (
-    <Panel title={title}>
-      <Linked event={event} from={event} />
-    </Panel>
-  );
 }

@@ -1,0 +1,216 @@
+// One processor: its partitions, what stopped it, and what can be done with it.
+import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import type { ServeReply } from '../../api.ts';
+import { count, duration, ownerOf, several } from '../format.ts';
+import { Fact, Panel, Table, Time } from '../parts.tsx';
+import { linkTo } from '../route.ts';
+import { useSettings } from '../settings.ts';
+import { useActing } from './acting.tsx';
+import { idOf, KINDS, Lag, type Processor } from './processor-state.tsx';
+import { Bar } from './processors.tsx';
+
+export interface ProcessorProps {
+  readonly processor: Processor;
+  readonly all: readonly Processor[];
+}
+
+export function ProcessorPane({ processor, all }: ProcessorProps): JSX.Element {
+  const { kind, categories, types, order, timeLeftMs, percent, lagEvents, lastFailure } = processor;
+  const id = idOf(processor);
+  return (
+    <Panel title={`${KINDS[kind]} ${id}`}>
+      <Actions processor={processor} all={all} />
+      <dl class="facts">
+        <Fact name="Reads">
+          {categories.map((each) => (
+            <a key={each} class="listed" href={linkTo('events', { category: each })}>
+              <bdi class="mono">{each}</bdi>
+            </a>
+          ))}
+        </Fact>
+        {types && <Fact name="Types">{types.join(', ')}</Fact>}
+        {kind === 'reactor' && <Fact name="Order">{order === 'stream' ? 'of each stream' : 'none'}</Fact>}
+        {lagEvents > 0 && (
+          <Fact name="Progress">
+            <Bar percent={percent} label={`${id} has done`} /> {timeLeftMs !== undefined && <span class="quiet">{duration(timeLeftMs)} left</span>}
+          </Fact>
+        )}
+        {kind === 'projection' && (
+          <Fact name="Documents">
+            <a href={linkTo('documents', { projection: id })}>Look at them</a>
+          </Fact>
+        )}
+      </dl>
+      {lastFailure && <FailureOf failure={lastFailure} />}
+      <Partitions processor={processor} />
+    </Panel>
+  );
+}
+
+function FailureOf({ failure }: { readonly failure: NonNullable<Processor['lastFailure']> }): JSX.Element {
+  const { isCurrent, name, message, at, position, partition, owner } = failure;
+  return (
+    <div class={`state ${isCurrent ? 'failure' : ''}`}>
+      <p class="strong">{isCurrent ? 'It is stopped by this:' : 'It was stopped by this, and has gone on since:'}</p>
+      <p class="mono">
+        <bdi>
+          {name}: {message}
+        </bdi>
+      </p>
+      <p class="quiet">
+        <Time iso={at} />
+        {partition !== undefined && `, partition ${partition}`}, {ownerOf(owner)}
+        {position !== undefined && (
+          <>
+            , behind{' '}
+            <a class="mono" href={linkTo('event', { position })}>
+              {position}
+            </a>
+          </>
+        )}
+      </p>
+    </div>
+  );
+}
+
+function Partitions({ processor: { partitions } }: Pick<ProcessorProps, 'processor'>): JSX.Element {
+  return (
+    <details open={partitions.length <= 16}>
+      <summary>
+        <h3>{several(partitions.length, 'partition')}</h3>
+      </summary>
+      <Table label="Partitions" heads={['#Partition', 'Checkpoint', '#Behind', '#Done', 'Owner', 'Lease runs until']}>
+        {partitions.map(({ partition, position, lagEvents, lagMs, eventsDone, owner, leasedUntil, isPaused }) => (
+          <tr key={partition}>
+            <td class="number">{partition}</td>
+            <td class="mono">
+              {position === undefined ? <span class="quiet">at the beginning</span> : <a href={linkTo('event', { position })}>{position}</a>}
+              {isPaused && <span class="tag">paused</span>}
+            </td>
+            <td class="number">
+              <Lag processor={{ lagEvents, lagMs }} />
+            </td>
+            <td class="number">{count(eventsDone)}</td>
+            <td class="mono">{owner === undefined ? <span class="quiet">nobody</span> : <bdi>{owner}</bdi>}</td>
+            <td>{leasedUntil === undefined ? <span class="quiet">–</span> : <Time iso={leasedUntil} />}</td>
+          </tr>
+        ))}
+      </Table>
+    </details>
+  );
+}
+
+function Actions({ processor, all }: ProcessorProps): JSX.Element | null {
+  const settings = useSettings();
+  const { isBusy, act, ask, dialog } = useActing();
+  const to = useRef({ begin: 'start', at: '' });
+  const evenIfBehind = useRef(false);
+  const { kind, name, version, isPaused, isServing } = processor;
+  const target = idOf(processor);
+  const others = all.filter((each) => each.kind === 'projection' && each.name === name && each.version !== version);
+  const compares = kind === 'projection' && others.map((each) => <CompareLink key={idOf(each)} first={idOf(each)} second={target} />);
+  if (!settings?.allowWrites || kind === 'source') return compares ? <div class="row actions">{compares}</div> : null;
+  const rewind = (): void =>
+    ask({
+      title: `Rewind ${target}`,
+      text:
+        kind === 'projection'
+          ? 'Its documents are removed and folded anew from the first event. Until that is done, readers see what is folded so far.'
+          : 'It handles again what it handled before, from the place that you choose: its effects happen again.',
+      verb: 'Rewind',
+      typed: target,
+      fields: kind === 'projection' ? undefined : <RewindTo to={to.current} />,
+      onYes: () => act('rewind', { target, to: beginningOf(to.current) }, `${target} is rewound.`),
+    });
+  const serve = (): void =>
+    ask({
+      title: `Flip readers to ${target}`,
+      text: `All readers that follow ${name} get version ${version} within a second. It is refused while that is behind. Flip back the same way.`,
+      verb: 'Flip',
+      fields: <EvenIfBehind onChange={(isSet) => (evenIfBehind.current = isSet)} />,
+      onYes: () =>
+        act<ServeReply>('serve', { target, evenIfBehind: evenIfBehind.current }, ({ before }) => `Readers of ${name} get version ${version}${before === undefined ? '' : `; before, version ${before}`}.`),
+    });
+  const drop = (): void =>
+    ask({
+      title: `Drop ${target}`,
+      text: `Removed for good: ${kind === 'projection' ? 'its documents' : 'its dead letters, and what waits behind them'}, and how far it is. Stop the processors that run it first, or pause it.`,
+      verb: 'Drop for good',
+      typed: target,
+      onYes: () => act('drop', { target }, `${target} is dropped.`),
+    });
+  return (
+    <div class="row actions">
+      {isPaused ? (
+        <button type="button" disabled={isBusy} onClick={() => act('resume', { target }, `${target} goes on.`)}>
+          Resume
+        </button>
+      ) : (
+        <button type="button" disabled={isBusy} onClick={() => act('pause', { target }, `${target} is paused.`)}>
+          Pause
+        </button>
+      )}
+      <button type="button" disabled={isBusy} onClick={rewind}>
+        Rewind …
+      </button>
+      {kind === 'projection' && !isServing && (
+        <button type="button" disabled={isBusy} onClick={serve}>
+          Flip readers to it …
+        </button>
+      )}
+      {compares}
+      <button type="button" class="danger" disabled={isBusy} onClick={drop}>
+        Drop …
+      </button>
+      {dialog}
+    </div>
+  );
+}
+
+function CompareLink({ first, second }: { readonly first: string; readonly second: string }): JSX.Element {
+  return (
+    <a class="button" href={linkTo('compare', { first, second })}>
+      Compare with {first}
+    </a>
+  );
+}
+
+function EvenIfBehind({ onChange }: { readonly onChange: (isSet: boolean) => void }): JSX.Element {
+  return (
+    <label class="check">
+      <input type="checkbox" onChange={(event) => onChange(event.currentTarget.checked)} /> Even if it is behind
+    </label>
+  );
+}
+
+interface RewindPlace {
+  begin: string;
+  at: string;
+}
+
+function RewindTo({ to }: { readonly to: RewindPlace }): JSX.Element {
+  return (
+    <div class="row">
+      <label class="field">
+        <span>To</span>
+        <select onChange={(event) => (to.begin = event.currentTarget.value)}>
+          <option value="start">the first event</option>
+          <option value="time">a time</option>
+          <option value="now">now: pass over what it has not handled</option>
+        </select>
+      </label>
+      <label class="field">
+        <span>Time, where that is chosen</span>
+        <input type="datetime-local" step="1" onInput={(event) => (to.at = event.currentTarget.value)} />
+      </label>
+    </div>
+  );
+}
+
+/** What is no time is sent as it is: the server tells what it expected. */
+function beginningOf({ begin, at }: RewindPlace): string {
+  if (begin !== 'time') return begin;
+  const date = new Date(at);
+  return Number.isNaN(date.getTime()) ? at : date.toISOString();
+}
