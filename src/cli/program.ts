@@ -8,6 +8,8 @@ import { registerDrop, registerFlip, registerPause, registerResume, registerRewi
 import { registerDeadLetters } from './commands/dead-letters.ts';
 import { registerDiff } from './commands/diff.ts';
 import { registerEvent } from './commands/event.ts';
+import { registerExport } from './commands/export.ts';
+import { registerImport } from './commands/import.ts';
 import { registerProcessors } from './commands/processors.ts';
 import { registerRead } from './commands/read.ts';
 import { registerRebuild } from './commands/rebuild.ts';
@@ -32,6 +34,8 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerFlip,
   registerDrop,
   registerDeadLetters,
+  registerExport,
+  registerImport,
   registerUi,
   registerTry,
 ];

@@ -19,6 +19,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the output so far; once it gives true, Ctrl-C is pressed. */
   readonly interruptWhen?: (stdout: string, stderr: string) => boolean;
+  /** When it is killed by SIGKILL, should it run still. Of a process only. */
+  readonly killAfterMs?: number;
   /** Whether it looks like a terminal to it, of so many columns. In this process only. */
   readonly columns?: number;
 }
@@ -60,9 +62,11 @@ export async function runHere(args: readonly string[], { input = '', env = {}, i
 }
 
 /** As a process. */
-export function runBinary(args: readonly string[], { input = '', env = {}, interruptWhen }: CliOptions = {}): Promise<CliResult> {
+export function runBinary(args: readonly string[], { input = '', env = {}, interruptWhen, killAfterMs }: CliOptions = {}): Promise<CliResult> {
   const { NO_COLOR: _, FORCE_COLOR: __, MILLRACE_APP: ___, REDIS_URL: ____, ...inherited } = process.env;
   const child = spawn(process.execPath, [BINARY, ...args], { env: { ...inherited, ...env } });
+  const killing = killAfterMs === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfterMs);
+  child.on('close', () => clearTimeout(killing));
   child.stdin.on('error', () => {}); // it may have ended before it read that
   child.stdin.end(input);
   let [stdout, stderr, isInterrupted] = ['', '', false];

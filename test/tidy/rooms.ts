@@ -14,6 +14,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['reactor/'],
   ['processor/'],
   ['inspect/'],
+  ['transfer/'],
   ['testing/'],
   ['embedded/'],
   ['dashboard/'],
