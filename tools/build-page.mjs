@@ -26,5 +26,5 @@ await build({
 });
 cpSync(at('src/dashboard/page/index.html'), at('dist/dashboard/page/index.html'));
 
-const licences = ['preact', 'uplot'].map((name) => `${name}\n\n${readFileSync(at(`node_modules/${name}/LICENSE`), 'utf8').trim()}\n`);
+const licences = ['preact'].map((name) => `${name}\n\n${readFileSync(at(`node_modules/${name}/LICENSE`), 'utf8').trim()}\n`);
 writeFileSync(at('dist/dashboard/page/licences.txt'), licences.join('\n\n'));

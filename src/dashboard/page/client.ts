@@ -17,6 +17,10 @@ export class ReplyError extends Error {
   }
 }
 
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
 export type Params = Readonly<Record<string, string | number | undefined>>;
 
 function addressOf(path: string, params: Params = {}): string {

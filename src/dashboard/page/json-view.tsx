@@ -33,7 +33,8 @@ function Node(props: NodeProps): JSX.Element {
   const { name, before, after, depth } = props;
   const kind = kindOf(before, after);
   const value = (after ?? before)?.value;
-  const isContainer = isObject(value) && Object.keys(value).length + (kind === 'same' && isObject(before?.value) ? Object.keys(before.value).length : 0) > 0;
+  const isContainer =
+    isObject(value) && Object.keys(value).length + (kind === 'same' && isObject(before?.value) ? Object.keys(before.value).length : 0) > 0;
   return (
     <div class={`node ${kind}`}>
       {kind !== 'same' && (
@@ -42,7 +43,11 @@ function Node(props: NodeProps): JSX.Element {
           <span class="hidden">{kind} </span>
         </span>
       )}
-      {isContainer ? <Container {...props} value={value} depth={depth} /> : <Leaf name={name} value={value} was={kind === 'changed' ? before : undefined} />}
+      {isContainer ? (
+        <Container {...props} value={value} depth={depth} />
+      ) : (
+        <Leaf name={name} value={value} was={kind === 'changed' ? before : undefined} />
+      )}
     </div>
   );
 }

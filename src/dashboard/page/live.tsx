@@ -2,7 +2,7 @@
 import { type ComponentChildren, createContext, type JSX } from 'preact';
 import { useContext, useEffect, useState } from 'preact/hooks';
 import type { NowReply, Sample } from '../api.ts';
-import { get, listen } from './client.ts';
+import { asError, get, listen } from './client.ts';
 
 export interface Live {
   readonly now: NowReply | undefined;
@@ -36,14 +36,17 @@ function useLiveSource(): Live {
   useEffect(() => {
     const hear = (now: NowReply): void => setLive((before) => heard(before, now));
     const fail = (trouble: string | undefined): void => setLive((before) => ({ ...before, isLive: false, trouble: trouble ?? before.trouble }));
-    const recall = (): void => void get<NowReply>('now').then(hear, (error: Error) => fail(error.message));
+    const recall = (): void => void get<NowReply>('now').then(hear, (thrown: unknown) => fail(asError(thrown).message));
     const stop = listen(
       'live',
       {},
       { now: (data) => hear(data as NowReply), trouble: (data) => fail((data as { readonly message: string }).message) },
       (isOpen) => (isOpen ? recall() : fail(undefined)),
     );
-    const watch = setInterval(() => setLive((before) => (before.isLive && Date.now() - before.heardAt > SILENT_MS ? { ...before, isLive: false } : before)), 1_000);
+    const watch = setInterval(
+      () => setLive((before) => (before.isLive && Date.now() - before.heardAt > SILENT_MS ? { ...before, isLive: false } : before)),
+      1_000,
+    );
     recall();
     return () => {
       clearInterval(watch);

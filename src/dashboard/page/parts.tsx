@@ -77,7 +77,12 @@ export function Badge({ tone, children }: { readonly tone: Tone; readonly childr
 export function Copy({ text, what }: { readonly text: string; readonly what: string }): JSX.Element {
   const [said, setSaid] = useState('Copy');
   const copy = async (): Promise<void> => {
-    setSaid(await navigator.clipboard.writeText(text).then(() => 'Copied', () => 'Not allowed'));
+    setSaid(
+      await navigator.clipboard.writeText(text).then(
+        () => 'Copied',
+        () => 'Not allowed',
+      ),
+    );
     setTimeout(() => setSaid('Copy'), 1_500);
   };
   return (

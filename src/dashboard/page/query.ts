@@ -1,6 +1,6 @@
 // What a view asks for: loading, there, or failed in words; an older answer never replaces a newer one.
 import { useCallback, useEffect, useState } from 'preact/hooks';
-import { get, type Params } from './client.ts';
+import { asError, get, type Params } from './client.ts';
 
 export interface Asked<Reply> {
   readonly data: Reply | undefined;
@@ -37,7 +37,8 @@ export function useQuery<Reply>(path: string | undefined, params: Params = {}, {
     get<Reply>(path, params, ending.signal).then(
       (data) => !ending.signal.aborted && setState({ of: key, data, isDone: true }),
       // What was there of the same stays, beside what is said.
-      (error: Error) => !ending.signal.aborted && setState((before) => (before.of === key ? { ...before, error, isDone: true } : { of: key, error, isDone: true })),
+      (thrown: unknown) =>
+        !ending.signal.aborted && setState((before) => ({ ...(before.of === key ? before : { of: key }), error: asError(thrown), isDone: true })),
     );
     return () => ending.abort();
   }, [key, turn]);

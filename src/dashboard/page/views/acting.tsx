@@ -18,15 +18,19 @@ export interface Acting {
 export function useActing(onDone: () => void = () => {}): Acting {
   const [isBusy, setBusy] = useState(false);
   const [question, setQuestion] = useState<Question | undefined>(undefined);
-  const act: Acting['act'] = (path, body, done) => {
+  const run = async <Reply,>(path: string, body: object, done: string | ((reply: Reply) => string)): Promise<void> => {
     setBusy(true);
-    post<never>(path, body)
-      .then((reply) => {
-        say(typeof done === 'string' ? done : done(reply));
-        onDone();
-      }, sayFailure)
-      .finally(() => setBusy(false));
+    try {
+      const reply = await post<Reply>(path, body);
+      say(typeof done === 'string' ? done : done(reply));
+      onDone();
+    } catch (error) {
+      sayFailure(error);
+    } finally {
+      setBusy(false);
+    }
   };
+  const act: Acting['act'] = (path, body, done) => void run(path, body, done);
   return { isBusy, act, ask: setQuestion, dialog: question ? <Confirm question={question} onClose={() => setQuestion(undefined)} /> : null };
 }
 
@@ -36,7 +40,8 @@ export function ReadOnlyNote(): JSX.Element | null {
   if (!settings || settings.allowWrites) return null;
   return (
     <p class="note">
-      This page may only look. Start it with <code>millrace ui --allow-writes</code>, or give <code>allowWrites: true</code> to <code>dashboard()</code>, to act here.
+      This page may only look. Start it with <code>millrace ui --allow-writes</code>, or give <code>allowWrites: true</code> to{' '}
+      <code>dashboard()</code>, to act here.
     </p>
   );
 }

@@ -28,7 +28,11 @@ export function CompareView({ params: { first = '', second = '' } }: Route): JSX
             <Empty title="No document differs.">Readers may be flipped from one to the other without seeing a difference.</Empty>
           ) : (
             <>
-              <p class="strong">{hasMore ? `At least ${several(differences.length, 'document')} differ.` : `${several(differences.length, 'document')} differ${differences.length === 1 ? 's' : ''}.`}</p>
+              <p class="strong">
+                {hasMore
+                  ? `At least ${several(differences.length, 'document')} differ.`
+                  : `${several(differences.length, 'document')} differ${differences.length === 1 ? 's' : ''}.`}
+              </p>
               {differences.map((each) => (
                 <Difference key={each.key} difference={each} first={first} second={second} />
               ))}
@@ -55,8 +59,7 @@ function Difference({ difference: { key, kind, changes }, first, second }: Diffe
           <bdi class="mono">{key}</bdi>
         </h2>
         <span class="quiet">
-          {where}.{' '}
-          {kind !== 'only-second' && <a href={linkTo('documents', { projection: first, key })}>{first}</a>}{' '}
+          {where}. {kind !== 'only-second' && <a href={linkTo('documents', { projection: first, key })}>{first}</a>}{' '}
           {kind !== 'only-first' && <a href={linkTo('documents', { projection: second, key })}>{second}</a>}
         </span>
       </header>

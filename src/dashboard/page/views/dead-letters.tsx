@@ -9,10 +9,8 @@ import { useQuery } from '../query.ts';
 import { linkTo, type Route } from '../route.ts';
 import { useSettings } from '../settings.ts';
 import { type Acting, ReadOnlyNote, useActing } from './acting.tsx';
-import { LetterPane } from './letter.tsx';
+import { type Letter, LetterPane } from './letter.tsx';
 import { idOf } from './processor-state.tsx';
-
-export type Letter = DeadLettersReply['letters'][number];
 
 const LETTERS_MAX = 100;
 /** Letters that were asked to be tried again change by themselves. */
@@ -103,7 +101,8 @@ function Bulk({ reactor, chosen, count, acting: { isBusy, act, ask, dialog } }: 
   const isAll = ids.length === 0;
   const what = isAll ? `all ${several(count, 'letter')}` : several(ids.length, 'letter');
   const body = { reactor, ids: isAll ? 'all' : ids };
-  const retry = (): void => act<DoneReply>('retry', body, (done) => `Asked that ${several(done.count, 'letter')} be tried again. Whoever runs ${reactor} does it.`);
+  const retry = (): void =>
+    act<DoneReply>('retry', body, (done) => `Asked that ${several(done.count, 'letter')} be tried again. Whoever runs ${reactor} does it.`);
   const discard = (): void =>
     ask({
       title: `Discard ${what}`,
@@ -140,7 +139,12 @@ function LetterTable({ reactor, from, letters, open, chosen, onChoose }: LetterT
         <tr key={letter.id} class={letter.id === open ? 'is-open' : ''}>
           {mayAct && (
             <td>
-              <input type="checkbox" aria-label={`Choose the letter ${letter.id}`} checked={chosen.has(letter.id)} onChange={() => toggle(letter.id)} />
+              <input
+                type="checkbox"
+                aria-label={`Choose the letter ${letter.id}`}
+                checked={chosen.has(letter.id)}
+                onChange={() => toggle(letter.id)}
+              />
             </td>
           )}
           <td>

@@ -40,8 +40,9 @@ function Stored({ projection, documentKey: key }: DocumentProps): JSX.Element {
   return (
     <>
       <p class="note">
-        This page does not know the code of <bdi class="mono">{projection}</bdi>, so it shows the document as it is stored, and not how it became so. Start it with{' '}
-        <code>millrace ui --app your-module.js</code>, or give <code>projections</code> to <code>dashboard()</code>, to see it after each of its events.
+        This page does not know the code of <bdi class="mono">{projection}</bdi>, so it shows the document as it is stored, and not how it became so.
+        Start it with <code>millrace ui --app your-module.js</code>, or give <code>projections</code> to <code>dashboard()</code>, to see it after
+        each of its events.
       </p>
       <Answer asked={asked} what="the document">
         {({ state, position }) => (
@@ -67,7 +68,11 @@ function Past(props: DocumentProps): JSX.Element {
   return (
     <Answer asked={asked} what="the events of the document">
       {(history) =>
-        history.total === 0 ? <Empty title="No event of this document was found.">The projection takes none with this key.</Empty> : <Slider {...props} history={history} again={asked.again} />
+        history.total === 0 ? (
+          <Empty title="No event of this document was found.">The projection takes none with this key.</Empty>
+        ) : (
+          <Slider {...props} history={history} again={asked.again} />
+        )
       }
     </Answer>
   );
@@ -143,12 +148,16 @@ function Step({ projection, documentKey: key, step }: StepProps): JSX.Element {
     <div class="two" data-step={data.step}>
       <Panel title={`Document after event ${count(data.step)}`} aside={<Copy text={JSON.stringify(data.after, null, 2)} what="document" />}>
         {isGone && <p class="note">The event removed the document. Below stands what it was.</p>}
-        {isGone ? <JsonView value={data.before} /> : <JsonView value={data.after} before={data.before === null ? undefined : { value: data.before }} />}
+        {isGone ? (
+          <JsonView value={data.before} />
+        ) : (
+          <JsonView value={data.after} before={data.before === null ? undefined : { value: data.before }} />
+        )}
         {data.before === null && !isGone && <p class="quiet below">This event made the document: there was none before.</p>}
       </Panel>
       <div>
         <Panel title="The event that did it">
-          <Linked event={data.event} from={data.event} />
+          <Linked event={data.event} />
           <JsonView value={data.event.data} />
         </Panel>
         <Panel title={data.changes.length === 0 ? 'It changed nothing' : `It changed ${several(data.changes.length, 'place')}`}>

@@ -1,6 +1,7 @@
 // The view "Documents": a projection, its keys by how they begin, and one document beside.
 import type { JSX } from 'preact';
 import type { DocumentsReply } from '../../api.ts';
+import { filledIn } from '../form.ts';
 import { several } from '../format.ts';
 import { useLive } from '../live.tsx';
 import { Answer, Empty, Loading, Panel } from '../parts.tsx';
@@ -20,7 +21,9 @@ export function DocumentsView({ params }: Route): JSX.Element {
     return known === undefined ? (
       <Loading what="projections" />
     ) : (
-      <Empty title="No projection is stored here yet.">Run a StreamProcessor with one: its documents stand here as soon as it has folded events.</Empty>
+      <Empty title="No projection is stored here yet.">
+        Run a StreamProcessor with one: its documents stand here as soon as it has folded events.
+      </Empty>
     );
   return (
     <>
@@ -58,7 +61,7 @@ function KeySearch(props: { readonly projections: readonly string[]; readonly pr
     event.preventDefault();
     if (!(event.currentTarget instanceof HTMLFormElement)) return;
     const form = new FormData(event.currentTarget);
-    go(linkTo('documents', { projection: String(form.get('projection')), startsWith: String(form.get('startsWith')) }));
+    go(linkTo('documents', { projection: filledIn(form, 'projection'), startsWith: filledIn(form, 'startsWith') }));
   };
   const all = projections.includes(projection) ? projections : [projection, ...projections];
   return (
@@ -84,14 +87,26 @@ function KeySearch(props: { readonly projections: readonly string[]; readonly pr
   );
 }
 
-function Keys({ projection, startsWith, open }: { readonly projection: string; readonly startsWith: string | undefined; readonly open: string | undefined }): JSX.Element {
+function Keys({
+  projection,
+  startsWith,
+  open,
+}: {
+  readonly projection: string;
+  readonly startsWith: string | undefined;
+  readonly open: string | undefined;
+}): JSX.Element {
   const asked = useQuery<DocumentsReply>('documents', { projection, startsWith, limit: KEYS_MAX });
   return (
-    <Panel title={asked.data ? `${asked.data.hasMore ? 'Some ' : ''}${several(asked.data.keys.length, 'document')}` : 'Documents'}>
+    <Panel title={asked.data ? `${several(asked.data.keys.length, 'document')}${asked.data.hasMore ? ' of more' : ''}` : 'Documents'}>
       <Answer asked={asked} what="documents">
         {({ keys, hasMore }) => (
           <>
-            {keys.length === 0 && <Empty title="No document fits.">{startsWith === undefined ? 'This projection stored none yet.' : 'Give another beginning of its key, or none.'}</Empty>}
+            {keys.length === 0 && (
+              <Empty title="No document fits.">
+                {startsWith === undefined ? 'This projection stored none yet.' : 'Give another beginning of its key, or none.'}
+              </Empty>
+            )}
             <ul class="keys-list">
               {keys.map((key) => (
                 <li key={key}>

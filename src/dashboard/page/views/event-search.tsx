@@ -1,6 +1,7 @@
 // The search for events: what it asks for stands in the page's address.
 import type { JSX } from 'preact';
 import type { CategoriesReply } from '../../api.ts';
+import { filledIn } from '../form.ts';
 import { count } from '../format.ts';
 import { useQuery } from '../query.ts';
 import { go, linkTo } from '../route.ts';
@@ -17,7 +18,15 @@ export function EventSearch({ params }: { readonly params: Params }): JSX.Elemen
     <form class="search" role="search" aria-label="Events" onSubmit={submit}>
       <label class="field">
         <span>Category</span>
-        <input name="category" list="categories" data-search autoComplete="off" spellcheck={false} defaultValue={params['category'] ?? ''} placeholder="any" />
+        <input
+          name="category"
+          list="categories"
+          data-search
+          autoComplete="off"
+          spellcheck={false}
+          defaultValue={params['category'] ?? ''}
+          placeholder="any"
+        />
         <datalist id="categories">
           {data?.categories.map(({ category, events }) => (
             <option key={category} value={category}>
@@ -82,7 +91,7 @@ function localOf(date: Date): string {
 }
 
 function linkOf(form: FormData): string {
-  const text = (name: string): string => String(form.get(name) ?? '').trim();
+  const text = (name: string): string => filledIn(form, name);
   const at = (name: string): string => (text(name) === '' ? '' : new Date(text(name)).toISOString());
   if (text('id') !== '') return linkTo('event', { id: text('id') });
   const rest = { type: text('type'), since: at('since'), until: at('until'), order: text('order') };

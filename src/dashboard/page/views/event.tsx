@@ -103,7 +103,17 @@ function Causes({ facts: { event, cause, causationId, effects, isSearchComplete 
     <>
       <h3>Cause</h3>
       {cause && <Linked event={cause} from={event} />}
-      {!cause && <p class="quiet">{causationId === undefined ? 'Its metadata name none.' : <>No event that was found: <bdi class="mono">{causationId}</bdi></>}</p>}
+      {!cause && (
+        <p class="quiet">
+          {causationId === undefined ? (
+            'Its metadata name none.'
+          ) : (
+            <>
+              No event that was found: <bdi class="mono">{causationId}</bdi>
+            </>
+          )}
+        </p>
+      )}
       <h3>Effects</h3>
       {effects.map((each) => (
         <Linked key={each.position} event={each} from={event} />
@@ -114,12 +124,13 @@ function Causes({ facts: { event, cause, causationId, effects, isSearchComplete 
   );
 }
 
-export function Linked({ event, from }: { readonly event: Recorded; readonly from: Recorded }): JSX.Element {
-  const apart = new Date(event.recordedAt).getTime() - new Date(from.recordedAt).getTime();
+/** `from` is the event that it stands beside. */
+export function Linked({ event, from }: { readonly event: Recorded; readonly from?: Recorded }): JSX.Element {
+  const apart = from && new Date(event.recordedAt).getTime() - new Date(from.recordedAt).getTime();
   return (
     <a class="linked" href={eventLink(event)}>
-      <bdi class="type">{event.type}</bdi> <bdi class="mono">{event.streamName}</bdi>{' '}
-      <span class="quiet">{`${event.streamVersion}, ${duration(Math.abs(apart))} ${apart < 0 ? 'before' : 'later'}`}</span>
+      <bdi class="type">{event.type}</bdi> <bdi class="mono">{event.streamName}</bdi> <span class="mono quiet">{event.streamVersion}</span>{' '}
+      {apart !== undefined && <span class="quiet">{`${duration(Math.abs(apart))} ${apart < 0 ? 'before' : 'later'}`}</span>}
     </a>
   );
 }

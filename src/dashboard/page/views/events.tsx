@@ -60,7 +60,13 @@ function Found({ query, links, onFollow }: ListProps & { readonly onFollow: () =
   const isForward = query.direction === 'forward';
   return (
     <Panel
-      title={isLoading || error ? 'Events' : hasMore ? `The ${isForward ? 'first' : 'last'} ${several(events.length, 'event')}` : several(events.length, 'event')}
+      title={
+        isLoading || error
+          ? 'Events'
+          : hasMore
+            ? `The ${isForward ? 'first' : 'last'} ${several(events.length, 'event')}`
+            : several(events.length, 'event')
+      }
       aside={
         <div class="row">
           <button type="button" class="small" onClick={again}>
@@ -113,7 +119,9 @@ function Following({ query, links, onStop }: ListProps & { readonly onStop: () =
       {events.length > 0 ? (
         <EventList events={events} {...links} />
       ) : (
-        <Empty title={isOpen ? 'Waiting for the next event.' : 'Connecting …'}>What is appended from now on and fits stands here, the newest first.</Empty>
+        <Empty title={isOpen ? 'Waiting for the next event.' : 'Connecting …'}>
+          What is appended from now on and fits stands here, the newest first.
+        </Empty>
       )}
     </Panel>
   );

@@ -1,15 +1,16 @@
 // One dead letter: its event, the error, and what can be done: try again, edit and try again, discard.
 import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
-import type { DoneReply } from '../../api.ts';
+import type { DeadLettersReply, DoneReply } from '../../api.ts';
 import { several } from '../format.ts';
 import { JsonView } from '../json-view.tsx';
 import { Fact, Time } from '../parts.tsx';
 import { linkTo } from '../route.ts';
 import { useSettings } from '../settings.ts';
 import type { Acting } from './acting.tsx';
-import type { Letter } from './dead-letters.tsx';
 import { Linked } from './event.tsx';
+
+export type Letter = DeadLettersReply['letters'][number];
 
 export interface LetterProps {
   readonly reactor: string;
@@ -56,7 +57,7 @@ export function LetterPane({ reactor, letter, acting }: LetterProps): JSX.Elemen
       {event ? (
         <>
           <h3>Event</h3>
-          <Linked event={event} from={event} />
+          <Linked event={event} />
           <JsonView value={event.data} />
         </>
       ) : (
@@ -139,7 +140,15 @@ function Editor({ start, onDone }: { readonly start: object; readonly onDone: (e
     <form class="stack editor" onSubmit={submit}>
       <label class="field">
         <span>What the handler gets instead: type, data, and metadata where that is to change. The log keeps the event as it was.</span>
-        <textarea ref={area} class="mono" rows={12} spellcheck={false} aria-invalid={problem !== undefined} aria-describedby="editor-problem" defaultValue={JSON.stringify(start, null, 2)} />
+        <textarea
+          ref={area}
+          class="mono"
+          rows={12}
+          spellcheck={false}
+          aria-invalid={problem !== undefined}
+          aria-describedby="editor-problem"
+          defaultValue={JSON.stringify(start, null, 2)}
+        />
       </label>
       <p id="editor-problem" class="bad" role="alert">
         {problem}

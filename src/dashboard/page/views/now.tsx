@@ -50,7 +50,15 @@ function Needs({ now }: { readonly now: NowReply }): JSX.Element {
       <h2>{several(needs.length, 'thing')} to look at</h2>
       <ul>
         {needs.map(({ text, link }) => (
-          <li key={text}>{link === undefined ? <bdi>{text}</bdi> : <a href={link}><bdi>{text}</bdi></a>}</li>
+          <li key={text}>
+            {link === undefined ? (
+              <bdi>{text}</bdi>
+            ) : (
+              <a href={link}>
+                <bdi>{text}</bdi>
+              </a>
+            )}
+          </li>
         ))}
       </ul>
     </section>
@@ -89,10 +97,22 @@ function Tiles({ now, samples }: { readonly now: NowReply; readonly samples: rea
         {letters > 0 ? <a href={linkTo('dead-letters')}>Look at them</a> : 'none to look at'}
       </Tile>
       <Tile name="Processors running" value={`${running} of ${processors.length}`}>
-        {several(processors.reduce((sum, { lagEvents }) => sum + lagEvents, 0), 'event')} behind
+        {several(
+          processors.reduce((sum, { lagEvents }) => sum + lagEvents, 0),
+          'event',
+        )}{' '}
+        behind
       </Tile>
-      <Tile name={servers.length > 1 ? `${servers.length} servers` : 'Server'} value={troubles > 0 ? several(troubles, 'trouble') : 'Healthy'} tone={troubles > 0 ? 'bad' : ''}>
-        {server && `${server.engine} ${server.version}, up ${duration(server.uptimeMs)}, ${several(servers.reduce((sum, { replicas }) => sum + replicas, 0), 'replica')}`}
+      <Tile
+        name={servers.length > 1 ? `${servers.length} servers` : 'Server'}
+        value={troubles > 0 ? several(troubles, 'trouble') : 'Healthy'}
+        tone={troubles > 0 ? 'bad' : ''}
+      >
+        {server &&
+          `${server.engine} ${server.version}, up ${duration(server.uptimeMs)}, ${several(
+            servers.reduce((sum, { replicas }) => sum + replicas, 0),
+            'replica',
+          )}`}
       </Tile>
     </dl>
   );
@@ -123,26 +143,42 @@ function trendOf(samples: readonly Sample[]): number {
 }
 
 function Charts({ processors, samples }: { readonly processors: readonly Processor[]; readonly samples: readonly Sample[] }): JSX.Element {
-  const times = samples.map(({ at }) => at / 1_000);
+  const times = samples.map(({ at }) => at);
   // Those that lag most, in an order that does not change with each look.
   const shown = processors
     .map((each) => ({ id: idOf(each), most: Math.max(...samples.map(({ lag }) => lag[idOf(each)] ?? 0), 0) }))
     .toSorted((a, b) => b.most - a.most)
     .slice(0, LINES_MAX)
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
-  const lags = shown.map(({ id }) => ({ name: id, values: samples.map(({ lag }) => lag[id] ?? null) }));
+  const lags = shown.map(({ id }) => ({ name: id, values: samples.map(({ lag }) => lag[id]) }));
   return (
     <div class="charts">
-      <Chart title="Appends a second" times={times} lines={[{ name: 'appends', values: samples.map((each) => each.appendsPerSecond) }]} format={rate} axis={short} />
+      <Chart
+        title="Appends a second"
+        times={times}
+        lines={[{ name: 'appends', values: samples.map((each) => each.appendsPerSecond) }]}
+        format={rate}
+        axis={short}
+      />
       {lags.length > 0 && <Chart title="Events behind" times={times} lines={lags} format={count} axis={short} />}
-      <Chart title="Memory" times={times} lines={[{ name: 'used', values: samples.map((each) => each.memoryUsedBytes) }]} format={bytes} />
+      <Chart
+        title="Memory"
+        times={times}
+        lines={[{ name: 'used', values: samples.map((each) => each.memoryUsedBytes) }]}
+        format={bytes}
+        base={1_024}
+      />
     </div>
   );
 }
 
 function Processors({ processors }: { readonly processors: readonly Processor[] }): JSX.Element {
   if (processors.length === 0)
-    return <Empty title="No processor has run here yet.">Start a StreamProcessor with your projections and reactors: it tells what it runs, and stands here.</Empty>;
+    return (
+      <Empty title="No processor has run here yet.">
+        Start a StreamProcessor with your projections and reactors: it tells what it runs, and stands here.
+      </Empty>
+    );
   return (
     <Table label="Processors in short" heads={['Name', 'State', '#Behind', '#Events a second', 'Where']}>
       {processors.map((each) => (

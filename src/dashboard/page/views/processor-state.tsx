@@ -48,6 +48,15 @@ export function Lag({ processor: { lagEvents, lagMs } }: { readonly processor: P
   );
 }
 
+export function Bar({ percent, label }: { readonly percent: number; readonly label: string }): JSX.Element {
+  return (
+    <span class="bar">
+      <progress max={100} value={percent} aria-label={label} />
+      <span>{Math.floor(percent)} %</span>
+    </span>
+  );
+}
+
 /** What of it somebody should look at, as sentences; none where all is well. */
 export function troublesOf(processor: Processor): readonly string[] {
   const { lastFailure, isPaused, lagEvents, partitionsRun, deadLetters, unfinished } = processor;

@@ -7,8 +7,7 @@ import { Fact, Panel, Table, Time } from '../parts.tsx';
 import { linkTo } from '../route.ts';
 import { useSettings } from '../settings.ts';
 import { useActing } from './acting.tsx';
-import { idOf, KINDS, Lag, type Processor } from './processor-state.tsx';
-import { Bar } from './processors.tsx';
+import { Bar, idOf, KINDS, Lag, type Processor } from './processor-state.tsx';
 
 export interface ProcessorProps {
   readonly processor: Processor;
@@ -19,7 +18,7 @@ export function ProcessorPane({ processor, all }: ProcessorProps): JSX.Element {
   const { kind, categories, types, order, timeLeftMs, percent, lagEvents, lastFailure } = processor;
   const id = idOf(processor);
   return (
-    <Panel title={`${KINDS[kind]} ${id}`}>
+    <Panel title={`${KINDS[kind][0]?.toUpperCase() ?? ''}${KINDS[kind].slice(1)} ${id}`}>
       <Actions processor={processor} all={all} />
       <dl class="facts">
         <Fact name="Reads">
@@ -130,7 +129,11 @@ function Actions({ processor, all }: ProcessorProps): JSX.Element | null {
       verb: 'Flip',
       fields: <EvenIfBehind onChange={(isSet) => (evenIfBehind.current = isSet)} />,
       onYes: () =>
-        act<ServeReply>('serve', { target, evenIfBehind: evenIfBehind.current }, ({ before }) => `Readers of ${name} get version ${version}${before === undefined ? '' : `; before, version ${before}`}.`),
+        act<ServeReply>(
+          'serve',
+          { target, evenIfBehind: evenIfBehind.current },
+          ({ before }) => `Readers of ${name} get version ${version}${before === undefined ? '' : `; before, version ${before}`}.`,
+        ),
     });
   const drop = (): void =>
     ask({

@@ -6,7 +6,7 @@ import { Empty, Loading, Table } from '../parts.tsx';
 import { linkTo, type Route } from '../route.ts';
 import { ReadOnlyNote } from './acting.tsx';
 import { ProcessorPane } from './processor.tsx';
-import { idOf, KINDS, Lag, type Processor, StateBadge } from './processor-state.tsx';
+import { Bar, idOf, KINDS, Lag, type Processor, StateBadge } from './processor-state.tsx';
 
 export function ProcessorsView({ params: { open } }: Route): JSX.Element {
   const { now } = useLive();
@@ -17,7 +17,9 @@ export function ProcessorsView({ params: { open } }: Route): JSX.Element {
       <h1>Processors</h1>
       <ReadOnlyNote />
       {now.processors.length === 0 && (
-        <Empty title="No processor has run here yet.">Start a StreamProcessor with your projections and reactors: it tells what it runs, and stands here.</Empty>
+        <Empty title="No processor has run here yet.">
+          Start a StreamProcessor with your projections and reactors: it tells what it runs, and stands here.
+        </Empty>
       )}
       {now.processors.length > 0 && <Processors processors={now.processors} open={open} />}
       {open !== undefined && !opened && <Empty title={`There is no ${open} here.`}>It was dropped, or never ran on this store.</Empty>}
@@ -60,18 +62,13 @@ function Row({ processor, isOpen }: { readonly processor: Processor; readonly is
       <td class="number">
         <Bar percent={percent} label={`${id} has done`} />
       </td>
-      <td class="number">{deadLetters > 0 ? <a href={linkTo('dead-letters', { reactor: id })}>{several(deadLetters, 'letter')}</a> : <span class="quiet">0</span>}</td>
+      <td class="number">
+        {deadLetters > 0 ? <a href={linkTo('dead-letters', { reactor: id })}>{several(deadLetters, 'letter')}</a> : <span class="quiet">0</span>}
+      </td>
       <td class="quiet">{[...new Set(owners.map(ownerOf))].join(', ') || '–'}</td>
-      <td class="error">{lastFailure ? <bdi class={lastFailure.isCurrent ? 'bad' : 'quiet'}>{lastFailure.message}</bdi> : <span class="quiet">–</span>}</td>
+      <td class="error">
+        {lastFailure ? <bdi class={lastFailure.isCurrent ? 'bad' : 'quiet'}>{lastFailure.message}</bdi> : <span class="quiet">–</span>}
+      </td>
     </tr>
-  );
-}
-
-export function Bar({ percent, label }: { readonly percent: number; readonly label: string }): JSX.Element {
-  return (
-    <span class="bar">
-      <progress max={100} value={percent} aria-label={label} />
-      <span>{Math.floor(percent)} %</span>
-    </span>
   );
 }

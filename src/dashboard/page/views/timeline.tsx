@@ -20,7 +20,9 @@ export function StreamTimeline(props: TimelineProps): JSX.Element {
   return (
     <Panel title="The stream over time">
       <Answer asked={asked} what="the stream">
-        {({ events, next }) => (events.length === 0 ? <p class="state">This stream has no events.</p> : <Lanes {...props} events={events} isCut={next !== undefined} />)}
+        {({ events, next }) =>
+          events.length === 0 ? <p class="state">This stream has no events.</p> : <Lanes {...props} events={events} isCut={next !== undefined} />
+        }
       </Answer>
     </Panel>
   );
@@ -30,6 +32,9 @@ function Lanes({ events, isCut, linkOf, open }: TimelineProps & { readonly event
   const [last, first] = [events[0], events.at(-1)];
   const lanes = lanesOf(events);
   const [from, to] = [timeOf(first), timeOf(last)];
+  // What came at the same moment is spread in its order.
+  const shareOf = (event: Recorded): number =>
+    to > from ? (timeOf(event) - from) / (to - from) : 1 - events.indexOf(event) / Math.max(1, events.length - 1);
   return (
     <div class="timeline">
       {lanes.map(({ name, events: inLane }) => (
@@ -44,7 +49,7 @@ function Lanes({ events, isCut, linkOf, open }: TimelineProps & { readonly event
                 class={event.position === open ? 'mark is-open' : 'mark'}
                 title={`${event.type}, ${time(event.recordedAt)}`}
                 aria-label={`${event.type} ${event.streamVersion}`}
-                style={{ left: `${to === from ? 50 : ((timeOf(event) - from) / (to - from)) * 100}%` }}
+                style={{ left: `${shareOf(event) * 100}%` }}
               />
             ))}
           </div>

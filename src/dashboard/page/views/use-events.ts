@@ -1,7 +1,7 @@
 // Events as they are asked for, a page after the other, and what comes while one follows.
 import { useEffect, useRef, useState } from 'preact/hooks';
 import type { EventsQuery, EventsReply } from '../../api.ts';
-import { get, listen } from '../client.ts';
+import { asError, get, listen } from '../client.ts';
 import type { Recorded } from './event-list.tsx';
 
 export interface FoundEvents {
@@ -40,7 +40,7 @@ export function useEvents(query: Asking): FoundEvents {
     setState({ ...before, isLoading: true });
     get<EventsReply>('events', before.next === undefined ? query : { ...query, from: before.next }, ending.signal).then(
       ({ events, next, isCutShort }) => setState({ of, events: [...before.events, ...events], next, isCutShort, isLoading: false }),
-      (error: Error) => !ending.signal.aborted && setState({ ...before, isLoading: false, error }),
+      (thrown: unknown) => !ending.signal.aborted && setState({ ...before, isLoading: false, error: asError(thrown) }),
     );
   };
   useEffect(() => {
