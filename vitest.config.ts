@@ -14,6 +14,7 @@ export default defineConfig({
       { find: /^millrace$/, replacement: at('./src/index.ts') },
       { find: /^millrace\/dashboard$/, replacement: at('./src/dashboard/index.ts') },
       { find: /^millrace\/transfer$/, replacement: at('./src/transfer/index.ts') },
+      { find: /^millrace\/verify$/, replacement: at('./src/verify/index.ts') },
       { find: /^millrace\/embedded$/, replacement: at('./src/embedded/index.ts') },
     ],
   },

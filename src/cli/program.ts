@@ -17,6 +17,7 @@ import { registerSnapshots } from './commands/snapshots.ts';
 import { registerStreams } from './commands/streams.ts';
 import { registerTry } from './commands/try.ts';
 import { registerUi } from './commands/ui.ts';
+import { registerVerify } from './commands/verify.ts';
 
 /** Each adds its command; the order is that of the help. */
 const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
@@ -36,6 +37,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerDeadLetters,
   registerExport,
   registerImport,
+  registerVerify,
   registerUi,
   registerTry,
 ];

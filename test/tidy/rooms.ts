@@ -15,6 +15,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['processor/'],
   ['inspect/'],
   ['transfer/'],
+  ['verify/'],
   ['testing/'],
   ['embedded/'],
   ['dashboard/'],
