@@ -7,6 +7,7 @@ import { registerAppend } from './commands/append.ts';
 import { registerDrop, registerFlip, registerPause, registerResume, registerRewind } from './commands/control.ts';
 import { registerDeadLetters } from './commands/dead-letters.ts';
 import { registerDiff } from './commands/diff.ts';
+import { registerDoctor } from './commands/doctor.ts';
 import { registerEvent } from './commands/event.ts';
 import { registerExport } from './commands/export.ts';
 import { registerImport } from './commands/import.ts';
@@ -38,6 +39,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerExport,
   registerImport,
   registerVerify,
+  registerDoctor,
   registerUi,
   registerTry,
 ];

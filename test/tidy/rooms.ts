@@ -16,6 +16,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['inspect/'],
   ['transfer/'],
   ['verify/'],
+  ['doctor/'],
   ['testing/'],
   ['embedded/'],
   ['dashboard/'],
