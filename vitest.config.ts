@@ -16,6 +16,7 @@ export default defineConfig({
       { find: /^millrace\/transfer$/, replacement: at('./src/transfer/index.ts') },
       { find: /^millrace\/verify$/, replacement: at('./src/verify/index.ts') },
       { find: /^millrace\/doctor$/, replacement: at('./src/doctor/index.ts') },
+      { find: /^millrace\/acl$/, replacement: at('./src/acl/index.ts') },
       { find: /^millrace\/embedded$/, replacement: at('./src/embedded/index.ts') },
     ],
   },

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { positiveNumber } from './arguments.ts';
 import type { Cli } from './cli.ts';
+import { registerAcl } from './commands/acl.ts';
 import { registerAppend } from './commands/append.ts';
 import { registerDrop, registerFlip, registerPause, registerResume, registerRewind } from './commands/control.ts';
 import { registerDeadLetters } from './commands/dead-letters.ts';
@@ -40,6 +41,7 @@ const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
   registerImport,
   registerVerify,
   registerDoctor,
+  registerAcl,
   registerUi,
   registerTry,
 ];

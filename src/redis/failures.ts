@@ -22,6 +22,7 @@ function foreign(error: unknown): ForeignError {
 export function replyCode(error: unknown): string {
   const { message, code } = foreign(error);
   if (typeof message !== 'string' || code !== undefined) return '';
+  if (message.startsWith('ERR ACL failure in script')) return 'NOPERM'; // what it is by itself, too
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec(message)?.[0] ?? '';
 }
 

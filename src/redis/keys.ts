@@ -195,6 +195,23 @@ export class Keys {
   }
 }
 
+/** Patterns of a store's keys, for rules of an ACL. A namespace has nothing in it that is special in one. */
+export function keyPatterns(namespace: string): {
+  readonly settings: string;
+  readonly outside: string;
+  readonly all: string;
+  /** `kind` is what stands behind the partition's tag: `head`, `log:*`. */
+  readonly ofKind: (kind: string) => string;
+} {
+  const tag = `{${namespace}:*}`;
+  return { settings: settingsKey(namespace), outside: `{${namespace}}:*`, all: `${tag}:*`, ofKind: (kind) => `${tag}:${kind}` };
+}
+
+/** Patterns of a store's channels, for rules of an ACL. */
+export function channelPatterns(namespace: string): readonly string[] {
+  return [servingChannel(namespace), `{${namespace}:*}:committed:*`];
+}
+
 /** A pattern for SCAN that matches what begins with `prefix`, literally. */
 export function patternOf(prefix: string): string {
   return `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;

@@ -1,5 +1,6 @@
 // Finds the one engine that all test files share, or starts the set-up of several, and says what this run is about.
 import { embeddedEngine, findEngine } from '../../examples/engine.ts';
+import { makeRuledUser } from './acl.ts';
 import type { TestSetUp } from './clients.ts';
 import { startCluster } from './cluster.ts';
 import { startSentinels } from './sentinel.ts';
@@ -24,6 +25,8 @@ export async function setup(): Promise<() => Promise<void>> {
   process.env['MILLRACE_TEST_URL'] = engine.url;
   process.env['MILLRACE_TEST_SETUP'] = JSON.stringify(setUp);
   process.env['MILLRACE_TEST_CLIENT'] = client;
+  // The stores of the tests are opened by a user who may do no more than the printed rules say; what tests do beside them is not.
+  if (process.env['MILLRACE_TEST_ACL'] === '1') process.env['MILLRACE_TEST_USER'] = await makeRuledUser(engine.url);
   console.log(`${setUp.kind === 'server' ? '' : `${setUp.kind}, and beside it `}engine: ${engine.description}; client: ${client}`);
   return async () => void (await Promise.all([engine.close(), stop()]));
 }

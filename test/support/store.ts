@@ -25,11 +25,17 @@ const CLUSTER_PARTITIONS = 16;
 
 /** Opens a store by URL, or on what all tests share, and in a new namespace, unless told otherwise. */
 export function openStore({ url, namespace = uniqueNamespace(), ...rest }: StoreOptions & { readonly url?: string } = {}): Promise<EventStore> {
-  const options = { library: testClient(), namespace, ...rest };
+  const options = { library: testClient(), namespace, ...(url === undefined ? testAccess() : {}), ...rest };
   const setUp = testSetUp();
   if (url !== undefined || setUp.kind === 'server') return EventStore.connect(url ?? testUrl(), options);
   if (setUp.kind === 'cluster') return openOnCluster(setUp.nodes, options);
   return EventStore.connect({ sentinels: setUp.sentinels, name: setUp.name, ...options });
+}
+
+/** The user under whose rules the stores of this run are opened, where it is about those (test/support/global-setup.ts). */
+function testAccess(): { readonly username?: string; readonly password?: string } {
+  const [username, password] = process.env['MILLRACE_TEST_USER']?.split(':') ?? [];
+  return username === undefined || password === undefined ? {} : { username, password };
 }
 
 /** A namespace may hold a store that a test opened before, with another number of partitions. */

@@ -17,6 +17,7 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['transfer/'],
   ['verify/'],
   ['doctor/'],
+  ['acl/'],
   ['testing/'],
   ['embedded/'],
   ['dashboard/'],

@@ -7,7 +7,9 @@ local is = redis.call('HMGET', KEYS[1], 'clears', 'to')
 if is[1] ~= 'rewind' or is[2] ~= ARGV[3] then return 0 end
 for i = 3, #KEYS do
   local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[i], ARGV[1])
-  if not consumers.err then
+  if consumers.err then
+    if not string.find(consumers.err, 'NOGROUP') and not string.find(consumers.err, 'no such key') then return consumers end
+  else
     for _, consumer in ipairs(consumers) do redis.call('HSET', KEYS[2], ARGV[2] .. consumer[2], 0) end
     redis.call('XGROUP', 'DESTROY', KEYS[i], ARGV[1])
   end
