@@ -22,6 +22,7 @@ export function eventStream(signal: AbortSignal, start: (send: Send, whenReady: 
           if (!isEnded) controller.enqueue(encoder.encode(text));
           return !isEnded && (controller.desiredSize ?? 0) > 0;
         };
+        write(': here\n\n'); // so that the headers are sent, and the reader knows that it is connected
         const stopSending = start(
           (name, data) => write(`event: ${name}\ndata: ${JSON.stringify(data)}\n\n`),
           () => new Promise<void>((resolve) => ((controller.desiredSize ?? 0) > 0 || isEnded ? resolve() : (wake = resolve))),

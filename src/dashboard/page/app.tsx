@@ -131,9 +131,12 @@ function LiveSign(): JSX.Element {
 
 function ThemeSwitch(): JSX.Element {
   const [theme, setTheme] = useState(storedTheme);
-  useEffect(() => applyTheme(theme), [theme]);
+  const change = (): void => {
+    applyTheme(nextTheme(theme));
+    setTheme(nextTheme(theme));
+  };
   return (
-    <button type="button" class="small" onClick={() => setTheme(nextTheme(theme))} title="Theme: system, light or dark">
+    <button type="button" class="small" onClick={change} title="Theme: system, light or dark">
       <span class="hidden">Theme: </span>
       {{ system: 'Auto', light: 'Light', dark: 'Dark' }[theme]}
     </button>

@@ -88,12 +88,16 @@ function y(value: number, top: number): number {
   return Math.round((1 - value / top) * HEIGHT * 10) / 10;
 }
 
-/** Where a figure is missing the line is too. */
+/** Nobody looked on in between. */
+const GAP_MS = 15_000;
+
+/** Where figures are missing the line is too. */
 function pathOf(times: readonly number[], values: Line['values'], top: number): string {
   let isDrawing = false;
   return values
     .map((value, index) => {
-      const letter = isDrawing ? 'L' : 'M';
+      const isGap = (times[index] ?? 0) - (times[index - 1] ?? 0) > GAP_MS;
+      const letter = isDrawing && !isGap ? 'L' : 'M';
       isDrawing = value !== undefined;
       return value === undefined ? '' : `${letter}${x(times, index)} ${y(value, top)}`;
     })

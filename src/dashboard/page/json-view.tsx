@@ -9,7 +9,7 @@ type Kind = 'same' | 'added' | 'removed' | 'changed';
 const SIGNS: Readonly<Record<Kind, string>> = { same: '', added: '+', removed: '−', changed: '~' };
 /** Items of a list or object that are shown before more are asked for. */
 const ITEMS_FIRST = 100;
-const TEXT_FIRST = 2_000;
+const TEXT_FIRST = 600;
 const DEPTH_OPEN = 3;
 
 interface NodeProps {

@@ -1,5 +1,5 @@
 // The keys of the page: `/` to search, `g` and a letter to go to a view, `?` for what there is.
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 import { go, linkTo } from './route.ts';
 
 /** The views, by the letter behind `g`. */
@@ -9,7 +9,7 @@ export const VIEW_KEYS: Readonly<Record<string, string>> = { n: 'now', e: 'event
 const SECOND_KEY_MS = 1_500;
 
 export function useKeys(onHelp: () => void): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     let goUntil = 0;
     const press = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector('dialog[open]')) return;

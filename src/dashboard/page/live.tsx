@@ -37,16 +37,15 @@ function useLiveSource(): Live {
     const hear = (now: NowReply): void => setLive((before) => heard(before, now));
     const fail = (trouble: string | undefined): void => setLive((before) => ({ ...before, isLive: false, trouble: trouble ?? before.trouble }));
     const recall = (): void => void get<NowReply>('now').then(hear, (thrown: unknown) => fail(asError(thrown).message));
-    const stop = listen(
-      'live',
-      {},
-      { now: (data) => hear(data as NowReply), trouble: (data) => fail((data as { readonly message: string }).message) },
-      (isOpen) => (isOpen ? recall() : fail(undefined)),
-    );
-    const watch = setInterval(
-      () => setLive((before) => (before.isLive && Date.now() - before.heardAt > SILENT_MS ? { ...before, isLive: false } : before)),
-      1_000,
-    );
+    const start = (): (() => void) =>
+      listen(
+        'live',
+        {},
+        { now: (data) => hear(data as NowReply), trouble: (data) => fail((data as { readonly message: string }).message) },
+        (isOpen) => (isOpen ? recall() : fail(undefined)),
+      );
+    const watch = setInterval(() => setLive(silenced), 1_000);
+    const stop = whileVisible(start);
     recall();
     return () => {
       clearInterval(watch);
@@ -54,6 +53,25 @@ function useLiveSource(): Live {
     };
   }, []);
   return live;
+}
+
+function silenced(live: Live): Live {
+  return live.isLive && Date.now() - live.heardAt > SILENT_MS ? { ...live, isLive: false } : live;
+}
+
+/** A browser has six connections to a server: those that nobody looks at shall not take them from the one that is looked at. */
+function whileVisible(start: () => () => void): () => void {
+  let stop: (() => void) | undefined;
+  const follow = (): void => {
+    if (document.hidden) stop?.();
+    stop = document.hidden ? undefined : (stop ?? start());
+  };
+  document.addEventListener('visibilitychange', follow);
+  follow();
+  return () => {
+    document.removeEventListener('visibilitychange', follow);
+    stop?.();
+  };
 }
 
 function heard({ samples }: Live, now: NowReply): Live {

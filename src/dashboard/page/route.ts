@@ -3,13 +3,15 @@ import { useEffect, useState } from 'preact/hooks';
 import { type Params, queryOf } from './client.ts';
 
 export interface Route {
+  /** As the address has it. */
+  readonly hash: string;
   readonly view: string;
   readonly params: Readonly<Record<string, string>>;
 }
 
 export function routeOf(hash: string): Route {
   const [, view = '', query = ''] = /^#?\/?([^?]*)\??(.*)$/s.exec(hash) ?? [];
-  return { view: view === '' ? 'now' : view, params: Object.fromEntries(new URLSearchParams(query)) };
+  return { hash, view: view === '' ? 'now' : view, params: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 export function linkTo(view: string, params: Params = {}): string {
@@ -32,8 +34,9 @@ export function goInPlace(link: string): void {
 export function useRoute(): Route {
   const [route, setRoute] = useState(() => routeOf(location.hash));
   useEffect(() => {
-    const follow = (): void => setRoute(routeOf(location.hash));
+    const follow = (): void => setRoute((before) => (before.hash === location.hash ? before : routeOf(location.hash)));
     addEventListener('hashchange', follow);
+    follow(); // it may have changed since it was drawn first
     return () => removeEventListener('hashchange', follow);
   }, []);
   return route;

@@ -33,9 +33,11 @@ export function CompareView({ params: { first = '', second = '' } }: Route): JSX
                   ? `At least ${several(differences.length, 'document')} differ.`
                   : `${several(differences.length, 'document')} differ${differences.length === 1 ? 's' : ''}.`}
               </p>
-              {differences.map((each) => (
-                <Difference key={each.key} difference={each} first={first} second={second} />
-              ))}
+              <div class="panel differences">
+                {differences.map((each) => (
+                  <Difference key={each.key} difference={each} first={first} second={second} />
+                ))}
+              </div>
             </>
           )
         }
@@ -53,7 +55,7 @@ interface DifferenceProps {
 function Difference({ difference: { key, kind, changes }, first, second }: DifferenceProps): JSX.Element {
   const where = { differs: 'In both, and not the same', 'only-first': `Only in ${first}`, 'only-second': `Only in ${second}` }[kind];
   return (
-    <section class="panel">
+    <section>
       <header class="panel-head">
         <h2>
           <bdi class="mono">{key}</bdi>

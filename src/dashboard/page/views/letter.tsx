@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import type { DeadLettersReply, DoneReply } from '../../api.ts';
 import { several } from '../format.ts';
+import { jsonProblemOf } from '../json-problem.ts';
 import { JsonView } from '../json-view.tsx';
 import { Fact, Time } from '../parts.tsx';
 import { linkTo } from '../route.ts';
@@ -169,22 +170,12 @@ interface Parsed {
 }
 
 function parse(text: string): Parsed {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value !== 'object' || value === null || !('type' in value) || typeof value.type !== 'string' || !('data' in value))
-      return { problem: 'Expected an object with the properties type, a text, and data.' };
-    return { value };
-  } catch (error) {
-    return problemOf(text, error instanceof Error ? error.message : '');
-  }
-}
-
-/** Engines tell the place in their message, each in its way. */
-function problemOf(text: string, message: string): Parsed {
-  const at = Number(/position (\d+)/.exec(message)?.[1] ?? Number.NaN);
-  if (Number.isNaN(at)) return { problem: `This is no JSON: ${message}` };
-  const before = text.slice(0, at).split('\n');
-  return { problem: `This is no JSON at line ${before.length}, column ${(before.at(-1)?.length ?? 0) + 1}: ${message}`, at };
+  const problem = jsonProblemOf(text);
+  if (problem) return { problem: `This is no JSON at line ${problem.line}, column ${problem.column}: expected ${problem.expected}.`, at: problem.at };
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || !('type' in value) || typeof value.type !== 'string' || !('data' in value))
+    return { problem: 'Expected an object with the properties type, a text, and data.' };
+  return { value };
 }
 
 function placeCursor(area: HTMLTextAreaElement | null, at: number): void {

@@ -30,7 +30,7 @@ export function stateOf(processor: Processor): State {
   if (lastFailure?.isCurrent) return { tone: 'bad', word: 'stopped' };
   if (kind === 'projection' && !isBuilt && partitionsRun > 0) return { tone: 'plain', word: `building ${Math.floor(percent)} %` };
   if (partitionsRun > 0) return { tone: 'good', word: 'running' };
-  return processor.lagEvents > 0 ? { tone: 'warn', word: 'not running' } : { tone: 'plain', word: 'idle' };
+  return { tone: processor.lagEvents > 0 ? 'warn' : 'plain', word: 'not running' };
 }
 
 export function StateBadge({ processor }: { readonly processor: Processor }): JSX.Element {
