@@ -30,7 +30,7 @@ export interface FunctionFact {
   readonly line: number;
 }
 
-const CODE = /\.(ts|mts|mjs|js)$/;
+const CODE = /\.(tsx?|mts|mjs|js)$/;
 const NOT_OURS = new Set(['node_modules', 'dist', 'build', 'coverage', '.git', '.engines']);
 
 /** Every file below the given folders (or the given files themselves) whose name matches. Those that do not exist are passed over. */
