@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import { until } from '../../support/processors.ts';
 import { orders } from '../../workers/page-app.ts';
-import { EVENTS, sceneOfFile, skipWithoutBrowser } from './world.ts';
+import { MANY, sceneOfFile, skipWithoutBrowser } from './world.ts';
 
-const scene = sceneOfFile();
+const scene = sceneOfFile(MANY);
 const ORDER = 'order-7';
 
 describe('the view of now', () => {
@@ -14,7 +14,7 @@ describe('the view of now', () => {
     const { page, faults } = await open();
     await page.getByText('Appends a second').first().waitFor();
     const events = page.locator('.tile', { hasText: /^Events/ }).locator('.figure');
-    expect(Number((await events.textContent())?.replaceAll(',', ''))).toBeGreaterThanOrEqual(EVENTS);
+    expect(Number((await events.textContent())?.replaceAll(',', ''))).toBeGreaterThanOrEqual(MANY);
     const before = await events.textContent();
     await world.store.append(orders.stream('new-1'), { type: 'OrderPaid', data: { amount: 1 } });
     await until('the number of events changes', async () => (await events.textContent()) !== before);

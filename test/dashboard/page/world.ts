@@ -5,8 +5,10 @@ import { isEmbedded } from '../../support/size.ts';
 import { makeWorld, type Served, type World } from '../../workers/page-world.ts';
 import { type Browser, startBrowser, type WatchedPage, whyNoBrowser } from './browser.ts';
 
-/** In the full check a million. */
-export const EVENTS: number = Number(process.env['MILLRACE_PAGE_EVENTS'] ?? (isEmbedded ? 500 : 5_000));
+/** Events where few do. */
+const FEW = isEmbedded ? 500 : 5_000;
+/** Where many matter; in the full check a million. */
+export const MANY: number = Number(process.env['MILLRACE_PAGE_EVENTS'] ?? FEW);
 const MAKING_MS_MAX = 300_000;
 
 export interface Scene {
@@ -25,11 +27,11 @@ export function skipWithoutBrowser({ skip }: Pick<TestContext, 'skip'>): void {
 }
 
 /** One for all tests of a file. Gives the scene, once there is one. */
-export function sceneOfFile(): () => Scene {
+export function sceneOfFile(events: number = FEW): () => Scene {
   let scene: Scene | undefined;
   beforeAll(async () => {
     if (whyNoBrowser() !== undefined) return;
-    const world = await makeWorld({ url: testUrl(), namespace: uniqueNamespace('page'), events: EVENTS });
+    const world = await makeWorld({ url: testUrl(), namespace: uniqueNamespace('page'), events }));
     const [browser, served] = await Promise.all([startBrowser(), world.serve()]);
     scene = { world, browser, served, open: (hash = '', of = served) => openAt(browser, of, hash) };
   }, MAKING_MS_MAX);
