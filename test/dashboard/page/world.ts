@@ -31,7 +31,7 @@ export function sceneOfFile(events: number = FEW): () => Scene {
   let scene: Scene | undefined;
   beforeAll(async () => {
     if (whyNoBrowser() !== undefined) return;
-    const world = await makeWorld({ url: testUrl(), namespace: uniqueNamespace('page'), events }));
+    const world = await makeWorld({ url: testUrl(), namespace: uniqueNamespace('page'), events });
     const [browser, served] = await Promise.all([startBrowser(), world.serve()]);
     scene = { world, browser, served, open: (hash = '', of = served) => openAt(browser, of, hash) };
   }, MAKING_MS_MAX);
