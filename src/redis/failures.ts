@@ -19,10 +19,13 @@ function foreign(error: unknown): ForeignError {
  * By shape, not by class: the class is one of the caller's copy of the library, and bundlers rename classes. Errors of sockets and of
  * TLS have a `code`; what the clients say themselves starts with a small letter or a word in mixed case.
  */
+/** How servers say that a user may not run a command of a script: since Redis 7.2 and Valkey, and before. */
+const REFUSED_IN_SCRIPT = /^ERR (ACL failure in script|The user executing the script can't run this command)/;
+
 export function replyCode(error: unknown): string {
   const { message, code } = foreign(error);
   if (typeof message !== 'string' || code !== undefined) return '';
-  if (message.startsWith('ERR ACL failure in script')) return 'NOPERM'; // what it is by itself, too
+  if (REFUSED_IN_SCRIPT.test(message)) return 'NOPERM'; // as outside of one
   return /^[A-Z][A-Z0-9_]+(?= |$)/.exec(message)?.[0] ?? '';
 }
 
