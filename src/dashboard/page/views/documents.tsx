@@ -1,6 +1,6 @@
 // The view "Documents": a projection, its keys by how they begin, and one document beside.
 import type { JSX } from 'preact';
-import type { DocumentsReply } from '../../api.ts';
+import type { DocumentReply, DocumentsReply } from '../../api.ts';
 import { filledIn } from '../form.ts';
 import { several } from '../format.ts';
 import { useLive } from '../live.tsx';
@@ -87,16 +87,17 @@ function KeySearch(props: { readonly projections: readonly string[]; readonly pr
   );
 }
 
-function Keys({
-  projection,
-  startsWith,
-  open,
-}: {
+interface KeysProps {
   readonly projection: string;
   readonly startsWith: string | undefined;
   readonly open: string | undefined;
-}): JSX.Element {
+}
+
+function Keys({ projection, startsWith, open }: KeysProps): JSX.Element {
   const asked = useQuery<DocumentsReply>('documents', { projection, startsWith, limit: KEYS_MAX });
+  // Of many that begin so the one that is meant may not be among those that were told.
+  const isHidden = asked.data?.hasMore === true && startsWith !== undefined && !asked.data.keys.includes(startsWith);
+  const exact = useQuery<DocumentReply>(isHidden ? 'document' : undefined, { projection, key: startsWith });
   return (
     <Panel title={asked.data ? `${several(asked.data.keys.length, 'document')}${asked.data.hasMore ? ' of more' : ''}` : 'Documents'}>
       <Answer asked={asked} what="documents">
@@ -108,7 +109,7 @@ function Keys({
               </Empty>
             )}
             <ul class="keys-list">
-              {keys.map((key) => (
+              {(exact.data && startsWith !== undefined ? [startsWith, ...keys] : keys).map((key) => (
                 <li key={key}>
                   <a href={linkTo('documents', { projection, startsWith, key })} aria-current={key === open ? 'true' : undefined}>
                     <bdi class="mono">{key}</bdi>
@@ -116,7 +117,9 @@ function Keys({
                 </li>
               ))}
             </ul>
-            {hasMore && <p class="quiet below">There are more, in no order. Type how the key begins to find the one you mean.</p>}
+            {hasMore && (
+              <p class="quiet below">There are more, in no order. Type how the key begins, or the whole of it, to find the one you mean.</p>
+            )}
           </>
         )}
       </Answer>
