@@ -17,6 +17,7 @@ export default defineConfig({
       { find: /^millrace\/verify$/, replacement: at('./src/verify/index.ts') },
       { find: /^millrace\/doctor$/, replacement: at('./src/doctor/index.ts') },
       { find: /^millrace\/acl$/, replacement: at('./src/acl/index.ts') },
+      { find: /^millrace\/telemetry$/, replacement: at('./src/open-telemetry/index.ts') },
       { find: /^millrace\/embedded$/, replacement: at('./src/embedded/index.ts') },
     ],
   },

@@ -31,6 +31,7 @@ export { comparePositions, type Position, parsePosition } from './position.ts';
 export { type Cursor, joinTokens, type Token } from './token.ts';
 export { type Codec, jsonCodec } from './codec.ts';
 export type { ClientOptions, ClusterOptions, SentinelOptions, StoreOptions } from './redis/open.ts';
+export type { AppendedTrace, FoldTrace, Logger, ReactTrace, ReadTrace, Telemetry } from './telemetry.ts';
 export type { Durability } from './redis/durability.ts';
 export type { RedisClient } from './redis/client.ts';
 export {
@@ -69,7 +70,8 @@ export {
   UnknownVersionError,
 } from './processing-errors.ts';
 export { type GetOptions, SnapshotStore } from './snapshot/snapshot-store.ts';
-export { type ProcessorProgress, StreamProcessor, type StreamProcessorOptions } from './processor/stream-processor.ts';
+export { type ProcessorProgress, StreamProcessor } from './processor/stream-processor.ts';
+export type { StreamProcessorOptions } from './processor/processor-options.ts';
 export type { ProcessorEvents } from './processor/processor-events.ts';
 export type { ProjectionProgress, SourceProgress } from './processor/progress.ts';
 export {

@@ -56,6 +56,7 @@ const IDEMPOTENCY_TTL_MS = 3_600_000;
 export async function append(store: object, part: StreamAppend, options: AppendOptions): Promise<AppendResult> {
   const connection = connectionOf(store);
   const { category, id } = splitStreamName(part.stream);
+  if (connection.telemetry) return onlyResult(await appendAll(connection, [part], options));
   const event = prepareLone(connection, part.events, options);
   if (event) {
     const partition = connection.keys.partitionOf(id);
@@ -101,6 +102,23 @@ function onlyResult({ streamVersions, position, token, isRepeated }: AppendAllRe
 
 /** Appends to several streams of one partition, all or nothing. */
 export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Promise<AppendAllResult> {
+  const { telemetry } = connection;
+  if (!telemetry) return await appendPrepared(connection, parts, options);
+  // By what it was asked with: a request that comes again comes with another trace.
+  const digest = options.idempotencyKey === undefined ? options.digest : digestOfRequest(connection, parts, options);
+  const events = parts.reduce((sum, part) => sum + (Array.isArray(part.events) ? part.events.length : 1), 0);
+  const categories = [...new Set(parts.map(({ stream }) => splitStreamName(stream).category))];
+  return await telemetry.append({ categories, events }, (trace) =>
+    appendPrepared(connection, parts, { ...options, metadata: { ...trace, ...options.metadata }, ...(digest === undefined ? {} : { digest }) }),
+  );
+}
+
+function digestOfRequest(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): string | undefined {
+  const { append: prepared } = prepare(connection, parts, options);
+  return prepared.kind === 'multi' ? prepared.result?.digest : undefined;
+}
+
+async function appendPrepared(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Promise<AppendAllResult> {
   if (parts.length === 0) throw new InvalidInputError('append', 'at least one stream', parts);
   const request = prepare(connection, parts, options);
   return settle(connection, request, await connection.writer.append(request.partition, request.append));

@@ -47,8 +47,11 @@ export function readLog<E extends AnyEvent>(connection: Connection, categories: 
   checkCategories(categories);
   const places = placesFrom(connection, from, direction);
   const pagers = [...places].map(([partition, place]) => {
-    if (direction === 'forward') return forwardPager(connection, { partition, categories }, place);
-    return backwardPager(connection, { partition, categories }, place === BEYOND ? undefined : place);
+    const pager =
+      direction === 'forward'
+        ? forwardPager(connection, { partition, categories }, place)
+        : backwardPager(connection, { partition, categories }, place === BEYOND ? undefined : place);
+    return traced(connection, categories?.length === 1 ? categories[0] : undefined, pager);
   });
   return new EventReader(pagers, {
     doing: 'read the log',
@@ -108,7 +111,19 @@ export function readStream<E extends AnyEvent>(connection: Connection, streamNam
     pager ??= streamPager(connection, { partition, category, streamName, from: start, direction });
     return await pager.next();
   };
-  return new EventReader([{ partition, next, stop: () => pager?.stop() }], readerOptions);
+  return new EventReader([traced(connection, category, { partition, next, stop: () => pager?.stop() })], readerOptions);
+}
+
+/** Each page, where somebody traces. */
+function traced({ telemetry }: Connection, category: string | undefined, pager: Pager): Pager {
+  if (!telemetry) return pager;
+  const next = (): Promise<Page | undefined> =>
+    telemetry.read(
+      { category },
+      () => pager.next(),
+      (page) => page?.events.length ?? 0,
+    );
+  return { partition: pager.partition, next, stop: () => pager.stop() };
 }
 
 function checkReadOptions({ direction = 'forward', limit }: Pick<ReadOptions, 'direction' | 'limit'>): void {

@@ -90,6 +90,13 @@ export class ProjectionTask implements Task {
    * Throws ProjectionFailedError after all events before the failing one were stored, LeaseLost, or what Redis answered.
    */
   async take(batch: Batch): Promise<void> {
+    const { telemetry } = this.#connection;
+    if (!telemetry || batch.events.length === 0) return await this.#take(batch);
+    const { name, version } = this.projection;
+    await telemetry.fold({ projection: name, version, partition: this.partition, events: batch.events.length }, () => this.#take(batch));
+  }
+
+  async #take(batch: Batch): Promise<void> {
     try {
       await this.#foldEvents(batch);
     } catch (error) {

@@ -17,6 +17,7 @@ import { ProjectionTask } from './projection-task.ts';
 import type { Reactor } from '../reactor/reactor.ts';
 import { type ReactorProgress, reactorProgress } from './reactor-progress.ts';
 import { Announcer } from './announcer.ts';
+import type { StreamProcessorOptions } from './processor-options.ts';
 import { isRunHere, reactorRun, type ReactorRun, type ReactorTasksOptions } from '../reactor/reactor-tasks.ts';
 import { deliverDue, ScheduleLoops } from './schedule-loop.ts';
 import { Share } from '../loop/share.ts';
@@ -25,28 +26,6 @@ import { SourceLoop } from './source-loop.ts';
 import type { Task } from '../loop/task.ts';
 import { InWords } from '../show.ts';
 import { waitAtMost } from '../loop/wait-at-most.ts';
-
-/** What a processor runs. */
-export interface StreamProcessorOptions {
-  readonly projections?: readonly AnyProjection[];
-  readonly reactors?: readonly Reactor[];
-  readonly sources?: readonly Source[];
-  /**
-   * Whether it appends scheduled events when they are due, beside other processors that do. Default true: where no processor does, they
-   * stay scheduled.
-   */
-  readonly deliverScheduled?: boolean;
-  /**
-   * How long another process waits, at most, before it takes over from one that died, in milliseconds. Default 4,000. A process that
-   * stops gives its work back at once; one that is paused longer than this can store nothing any more.
-   */
-  readonly leaseMs?: number;
-  /**
-   * How many events this processor reads a second, at most, over all partitions; what several projections fold together counts once. For a
-   * rebuild beside production, in a processor of its own. From 1; default: as many as it can.
-   */
-  readonly eventsPerSecond?: number;
-}
 
 /** How far a processor's work is, whoever does it. */
 export interface ProcessorProgress {
@@ -92,10 +71,8 @@ export class StreamProcessor {
       throw new InvalidInputError('leaseMs', `a whole number of milliseconds from ${LEASE_MS_MIN}`, leaseMs);
     const { reactors = [], sources = [] } = options;
     const definitions = [...this.#projections(), ...reactors];
-    const ids = definitions.map(({ name, version }) => `${name}@${version}`);
-    assertDistinct('projections and reactors of a processor', ids);
-    const sourceKeys = sources.map(({ key }) => key);
-    assertDistinct('sources of a processor', sourceKeys);
+    assertDistinct('projections and reactors of a processor', definitions.map(titleOf));
+    assertDistinct('sources of a processor', sources.map(keyOf));
     this.#announcer = new Announcer(this.#connection, this.#owner, definitions, sources);
     const taskOptions = {
       leaseMs,
@@ -115,7 +92,10 @@ export class StreamProcessor {
       owner: this.#owner,
       throttle: this.#throttle,
       onCommit: (of, events) => this.#tell('reacted', { ...of, events }),
-      onDeadLetter: (of, event, error) => this.#tell('deadLetter', { ...of, event, error }),
+      onDeadLetter: (of, event, error) => {
+        this.#tell('deadLetter', { ...of, event, error });
+        this.#announcer.deadLetter(of, event, error);
+      },
       onFailure: ({ reactor, partition }, error) => this.#tell('failed', { reactor, partition, error }),
     };
     return reactors.flatMap((reactor) =>
@@ -129,7 +109,7 @@ export class StreamProcessor {
     this.#assertOpen();
     if (this.#isStarted) return;
     this.#isStarted = true;
-    this.#announcer.announce();
+    this.#announcer.started();
     const { leaseMs = LEASE_MS, sources = [] } = this.#options;
     const owner = this.#owner;
     // Projections of a partition read it together; each reactor by itself, for its handlers take their time.
@@ -156,11 +136,11 @@ export class StreamProcessor {
 
   #loop(partition: number, tasks: readonly Task[], share: Share): PartitionLoop {
     const { leaseMs = LEASE_MS } = this.#options;
+    const onLease = (task: Task): void => this.#announcer.leased(task);
     const onFailure = (task: Task, error: unknown): void => {
       this.#tell('failed', { ...task.subject, partition, error });
       this.#announcer.taskFailed(task, error);
     };
-    const onLease = (): void => this.#announcer.announce();
     return new PartitionLoop(this.#connection, partition, tasks, {
       owner: this.#owner,
       leaseMs,
@@ -203,7 +183,7 @@ export class StreamProcessor {
   async stop(): Promise<void> {
     const workers = this.#reactorRuns.flatMap(({ worker }) => worker ?? []);
     const loops = [...this.#loops, ...workers, ...this.#sourceLoops, ...(this.#scheduleLoops ? [this.#scheduleLoops] : [])];
-    this.#stopped ??= waitAtMost(this.#connection.timeoutMs, Promise.all(loops.map((loop) => loop.stop())));
+    this.#stopped ??= waitAtMost(this.#connection.timeoutMs, Promise.all(loops.map((loop) => loop.stop()))).finally(() => this.#announcer.stopped());
     await this.#stopped;
   }
 
@@ -252,7 +232,8 @@ export class StreamProcessor {
 
   #tell<Name extends keyof ProcessorEvents>(name: Name, event: ProcessorEvents[Name]): void {
     const isHeard = this.#listeners.tell(name, event);
-    if (name === 'failed' && !isHeard && this.#waiting === 0) process.emitWarning((event as ProcessorEvents['failed']).error as Error);
+    if (name === 'failed' && !isHeard && this.#waiting === 0 && !this.#connection.logger)
+      process.emitWarning((event as ProcessorEvents['failed']).error as Error);
   }
 
   #followed(): readonly FollowedTask[] {
@@ -292,6 +273,14 @@ export class StreamProcessor {
     const failure = failures.find((each) => each !== undefined);
     if (failure !== undefined) throw failure as Error;
   }
+}
+
+function keyOf({ key }: Source): string {
+  return key;
+}
+
+function titleOf({ name, version }: AnyProjection | Reactor): string {
+  return `${name}@${version}`;
 }
 
 function assertDistinct(what: string, names: readonly string[]): void {

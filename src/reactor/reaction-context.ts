@@ -75,7 +75,12 @@ export class Reactions implements ReactionHandler {
   }
 
   handleBehind(fence: Fence, handling: Handling): Promise<unknown> | void {
-    return this.#reactor.handle(handling.logEvent.event, this.#context(handling, fence));
+    const { telemetry } = this.#connection;
+    const { event } = handling.logEvent;
+    if (!telemetry) return this.#reactor.handle(event, this.#context(handling, fence));
+    const { name, version } = this.#reactor;
+    const of = { reactor: name, version, partition: this.#partition, attempt: handling.attempt, event };
+    return telemetry.react(of, () => this.#reactor.handle(event, this.#context(handling, fence)));
   }
 
   async raiseFence(epoch: string): Promise<number> {

@@ -2,6 +2,7 @@
 import { StoreClosedError } from '../errors.ts';
 import type { Codec } from '../codec.ts';
 import type { Keys } from './keys.ts';
+import type { Logger, Telemetry } from '../telemetry.ts';
 import type { RedisPort } from './port.ts';
 import type { Writer } from './writer.ts';
 
@@ -13,6 +14,9 @@ export interface Connection {
   readonly writer: Writer;
   /** How long a call may wait for a connection, in milliseconds. */
   readonly timeoutMs: number;
+  /** Undefined where nobody traces. */
+  readonly telemetry: Telemetry | undefined;
+  readonly logger: Logger | undefined;
   /** Aborted with StoreClosedError when the store is closed. */
   readonly closed: AbortSignal;
 }

@@ -14,14 +14,14 @@ function foreign(error: unknown): ForeignError {
   return typeof error === 'object' && error !== null ? error : {};
 }
 
+/** How servers say that a user may not run a command of a script: since Redis 7.2 and Valkey, and before. */
+const REFUSED_IN_SCRIPT = /^ERR (ACL failure in script|The user executing the script can't run this command)/;
+
 /**
  * The first word of the server's answer, or '' where the error is the client's own.
  * By shape, not by class: the class is one of the caller's copy of the library, and bundlers rename classes. Errors of sockets and of
  * TLS have a `code`; what the clients say themselves starts with a small letter or a word in mixed case.
  */
-/** How servers say that a user may not run a command of a script: since Redis 7.2 and Valkey, and before. */
-const REFUSED_IN_SCRIPT = /^ERR (ACL failure in script|The user executing the script can't run this command)/;
-
 export function replyCode(error: unknown): string {
   const { message, code } = foreign(error);
   if (typeof message !== 'string' || code !== undefined) return '';

@@ -12,6 +12,7 @@ import type { ConnectOptions, RedisPort } from './port.ts';
 import { publicError } from './public-error.ts';
 import { openStore, readSettings, type StoredSettings } from './scripts.ts';
 import { checkServer } from './server.ts';
+import type { Logger, Telemetry } from '../telemetry.ts';
 import { Writer } from './writer.ts';
 import { InWords } from '../show.ts';
 
@@ -40,6 +41,10 @@ export interface StoreOptions extends ConnectOptions {
    * `timeoutMs`. `{ replicas, timeoutMs }`: so many replicas have it in memory. One that is not confirmed in time rejects with UnconfirmedError.
    */
   readonly durability?: Durability;
+  /** Traces and metrics: `openTelemetry()` of `millrace/telemetry`. Default: none, and nothing is done for it. */
+  readonly telemetry?: Telemetry;
+  /** Hears what a processor does and what goes wrong; pino fits. Default: none. */
+  readonly logger?: Logger;
 }
 
 /** Some nodes of a cluster: one that answers is enough, the others are learnt from it. */
@@ -94,7 +99,8 @@ export async function openConnection(target: ConnectTarget, options: StoreOption
     const writer = new Writer(port, keys, { timeoutMs, recordTtlMs: writerTtlMs, waited });
     const closing = new AbortController();
     setMaxListeners(0, closing.signal); // one for each reading
-    const connection: Connection = { port, keys, storeId: settings.id, codec, writer, timeoutMs, closed: closing.signal };
+    const { telemetry, logger } = given;
+    const connection: Connection = { port, keys, storeId: settings.id, codec, writer, timeoutMs, telemetry, logger, closed: closing.signal };
     return { connection, close: () => closeAll(port, writer, closing) };
   } catch (error) {
     await port.close();

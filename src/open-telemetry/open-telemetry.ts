@@ -1,0 +1,146 @@
+// Traces and metrics by OpenTelemetry's conventions for messaging: append, read, project, react.
+import {
+  type Attributes,
+  context,
+  type Link,
+  type Meter,
+  metrics,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Tracer,
+} from '@opentelemetry/api';
+import type { Telemetry } from '../index.ts';
+import { contextOf, metadataOf } from './trace-context.ts';
+
+/** Where traces and metrics go. */
+export interface OpenTelemetryOptions {
+  /** Default: that of the global provider, by the name `millrace`. */
+  readonly tracer?: Tracer;
+  readonly meter?: Meter;
+}
+
+/** There is no well-known value for Redis Streams: the conventions ask for a name of one's own then. */
+const SYSTEM = { 'messaging.system': 'millrace' } as const;
+const SECONDS = { unit: 's', advice: { explicitBucketBoundaries: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] } };
+
+type Operation = 'send' | 'receive' | 'process';
+
+/** What is to be said of a piece of work. */
+interface Work {
+  readonly operation: Operation;
+  /** What the span is called behind the operation's name. */
+  readonly name: string;
+  readonly kind: SpanKind;
+  readonly attributes: Attributes;
+  readonly links?: readonly Link[];
+  readonly isTopmost?: boolean;
+}
+
+/** For the option `telemetry` of `EventStore.connect`. Needs the package `@opentelemetry/api`. */
+export function openTelemetry(options: OpenTelemetryOptions = {}): Telemetry {
+  const tracer = options.tracer ?? trace.getTracer('millrace');
+  const meter = options.meter ?? metrics.getMeter('millrace');
+  const durations = meter.createHistogram('messaging.client.operation.duration', { ...SECONDS, description: 'Duration of appends and reads.' });
+  const processing = meter.createHistogram('messaging.process.duration', {
+    ...SECONDS,
+    description: 'Duration of folding a batch, or handling an event.',
+  });
+  const sent = meter.createCounter('messaging.client.sent.messages', { unit: '{message}', description: 'Events that were appended.' });
+  const consumed = meter.createCounter('messaging.client.consumed.messages', {
+    unit: '{message}',
+    description: 'Events that were read, folded or handled.',
+  });
+  const dead = meter.createCounter('millrace.reactor.dead_letters', { unit: '{message}', description: 'Events that reactors gave up.' });
+
+  const run = async <T>(work: Work, histogram: typeof durations, call: (span: Span) => Promise<T> | T): Promise<T> => {
+    const { operation, name, kind, attributes, links = [], isTopmost = false } = work;
+    const all: Attributes = { ...SYSTEM, 'messaging.operation.type': operation, ...attributes };
+    const span = tracer.startSpan(`${String(attributes['messaging.operation.name'])} ${name}`, {
+      kind,
+      attributes: all,
+      links: [...links],
+      root: isTopmost,
+    });
+    const started = performance.now();
+    const labels = labelsOf(all);
+    try {
+      return await context.with(trace.setSpan(context.active(), span), () => call(span));
+    } catch (error) {
+      const type = error instanceof Error ? error.name : typeof error;
+      span.recordException(error instanceof Error ? error : String(error));
+      span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
+      span.setAttribute('error.type', type);
+      labels['error.type'] = type;
+      throw error;
+    } finally {
+      span.end();
+      histogram.record((performance.now() - started) / 1_000, labels);
+    }
+  };
+
+  return {
+    append: async ({ categories, events }, work) => {
+      const destination = categories.join(',');
+      const attributes = { 'messaging.operation.name': 'append', 'messaging.destination.name': destination, 'messaging.batch.message_count': events };
+      const result = await run({ operation: 'send', name: destination, kind: SpanKind.PRODUCER, attributes }, durations, (span) =>
+        work(span.isRecording() ? metadataOf(span.spanContext()) : {}),
+      );
+      sent.add(events, { ...SYSTEM, 'messaging.operation.name': 'append', 'messaging.destination.name': destination });
+      return result;
+    },
+    read: async ({ category }, work, countOf) => {
+      const name = category ?? 'all';
+      const attributes = { 'messaging.operation.name': 'read', 'messaging.destination.name': name };
+      return await run({ operation: 'receive', name, kind: SpanKind.CLIENT, attributes }, durations, async (span) => {
+        const read = await work();
+        const count = countOf(read);
+        span.setAttribute('messaging.batch.message_count', count);
+        consumed.add(count, { ...SYSTEM, ...attributes });
+        return read;
+      });
+    },
+    fold: async ({ projection, version, partition, events }, work) => {
+      const name = `${projection}@${version}`;
+      const attributes = {
+        'messaging.operation.name': 'project',
+        'messaging.consumer.group.name': name,
+        'messaging.destination.partition.id': String(partition),
+        'messaging.batch.message_count': events,
+      };
+      await run({ operation: 'process', name, kind: SpanKind.CONSUMER, attributes, isTopmost: true }, processing, work);
+      consumed.add(events, { ...SYSTEM, 'messaging.operation.name': 'project', 'messaging.consumer.group.name': name });
+    },
+    react: async ({ reactor, version, partition, attempt, event }, work) => {
+      const name = `${reactor}@${version}`;
+      const category = event.streamName.slice(0, event.streamName.indexOf(':'));
+      const attributes = {
+        'messaging.operation.name': 'react',
+        'messaging.consumer.group.name': name,
+        'messaging.destination.name': category,
+        'messaging.destination.partition.id': String(partition),
+        'messaging.message.id': event.id,
+        'millrace.event.type': event.type,
+        'millrace.attempt': attempt,
+      };
+      const from = contextOf(event.metadata);
+      const links = from ? [{ context: from }] : [];
+      const result = await run({ operation: 'process', name, kind: SpanKind.CONSUMER, attributes, links, isTopmost: true }, processing, () => work());
+      consumed.add(1, { ...SYSTEM, 'messaging.operation.name': 'react', 'messaging.consumer.group.name': name });
+      return result;
+    },
+    deadLetter: ({ reactor, version }) => dead.add(1, { ...SYSTEM, 'messaging.consumer.group.name': `${reactor}@${version}` }),
+  };
+}
+
+/** Of a metric: what has few values. */
+function labelsOf({
+  'messaging.message.id': _,
+  'messaging.batch.message_count': __,
+  'messaging.destination.partition.id': ___,
+  'millrace.attempt': ____,
+  ...labels
+}: Attributes): Attributes {
+  return labels;
+}
