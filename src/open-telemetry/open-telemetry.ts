@@ -2,6 +2,8 @@
 import {
   type Attributes,
   context,
+  type Counter,
+  type Histogram,
   type Link,
   type Meter,
   metrics,
@@ -11,7 +13,7 @@ import {
   trace,
   type Tracer,
 } from '@opentelemetry/api';
-import type { Telemetry } from '../index.ts';
+import type { AppendedTrace, EventMetadata, FoldTrace, ReactTrace, ReadTrace, Telemetry } from '../index.ts';
 import { contextOf, metadataOf } from './trace-context.ts';
 
 /** Where traces and metrics go. */
@@ -40,24 +42,93 @@ interface Work {
 
 /** For the option `telemetry` of `EventStore.connect`. Needs the package `@opentelemetry/api`. */
 export function openTelemetry(options: OpenTelemetryOptions = {}): Telemetry {
-  const tracer = options.tracer ?? trace.getTracer('millrace');
-  const meter = options.meter ?? metrics.getMeter('millrace');
-  const durations = meter.createHistogram('messaging.client.operation.duration', { ...SECONDS, description: 'Duration of appends and reads.' });
-  const processing = meter.createHistogram('messaging.process.duration', {
-    ...SECONDS,
-    description: 'Duration of folding a batch, or handling an event.',
-  });
-  const sent = meter.createCounter('messaging.client.sent.messages', { unit: '{message}', description: 'Events that were appended.' });
-  const consumed = meter.createCounter('messaging.client.consumed.messages', {
-    unit: '{message}',
-    description: 'Events that were read, folded or handled.',
-  });
-  const dead = meter.createCounter('millrace.reactor.dead_letters', { unit: '{message}', description: 'Events that reactors gave up.' });
+  return new OpenTelemetry(options.tracer ?? trace.getTracer('millrace'), options.meter ?? metrics.getMeter('millrace'));
+}
 
-  const run = async <T>(work: Work, histogram: typeof durations, call: (span: Span) => Promise<T> | T): Promise<T> => {
+class OpenTelemetry implements Telemetry {
+  readonly #tracer: Tracer;
+  readonly #durations: Histogram;
+  readonly #processing: Histogram;
+  readonly #sent: Counter;
+  readonly #consumed: Counter;
+  readonly #dead: Counter;
+
+  constructor(tracer: Tracer, meter: Meter) {
+    this.#tracer = tracer;
+    this.#durations = meter.createHistogram('messaging.client.operation.duration', { ...SECONDS, description: 'Duration of appends and reads.' });
+    this.#processing = meter.createHistogram('messaging.process.duration', {
+      ...SECONDS,
+      description: 'Duration of folding a batch, or handling an event.',
+    });
+    this.#sent = meter.createCounter('messaging.client.sent.messages', { unit: '{message}', description: 'Events that were appended.' });
+    this.#consumed = meter.createCounter('messaging.client.consumed.messages', {
+      unit: '{message}',
+      description: 'Events that were read, folded or handled.',
+    });
+    this.#dead = meter.createCounter('millrace.reactor.dead_letters', { unit: '{message}', description: 'Events that reactors gave up.' });
+  }
+
+  async append<T>({ categories, events }: AppendedTrace, work: (trace: EventMetadata) => Promise<T>): Promise<T> {
+    const destination = categories.join(',');
+    const labels = { 'messaging.operation.name': 'append', 'messaging.destination.name': destination };
+    const attributes = { ...labels, 'messaging.batch.message_count': events };
+    const result = await this.#run({ operation: 'send', name: destination, kind: SpanKind.PRODUCER, attributes }, this.#durations, (span) =>
+      work(span.isRecording() ? metadataOf(span.spanContext()) : {}),
+    );
+    this.#sent.add(events, { ...SYSTEM, ...labels });
+    return result;
+  }
+
+  async read<T>({ category }: ReadTrace, work: () => Promise<T>, countOf: (read: T) => number): Promise<T> {
+    const name = category ?? 'all';
+    const attributes = { 'messaging.operation.name': 'read', 'messaging.destination.name': name };
+    return await this.#run({ operation: 'receive', name, kind: SpanKind.CLIENT, attributes }, this.#durations, async (span) => {
+      const read = await work();
+      const count = countOf(read);
+      span.setAttribute('messaging.batch.message_count', count);
+      this.#consumed.add(count, { ...SYSTEM, ...attributes });
+      return read;
+    });
+  }
+
+  async fold({ projection, version, partition, events }: FoldTrace, work: () => Promise<void>): Promise<void> {
+    const name = `${projection}@${version}`;
+    const labels = { 'messaging.operation.name': 'project', 'messaging.consumer.group.name': name };
+    const attributes = { ...labels, 'messaging.destination.partition.id': String(partition), 'messaging.batch.message_count': events };
+    await this.#run({ operation: 'process', name, kind: SpanKind.CONSUMER, attributes, isTopmost: true }, this.#processing, work);
+    this.#consumed.add(events, { ...SYSTEM, ...labels });
+  }
+
+  async react({ reactor, version, partition, attempt, event }: ReactTrace, work: () => Promise<unknown> | void): Promise<unknown> {
+    const name = `${reactor}@${version}`;
+    const labels = { 'messaging.operation.name': 'react', 'messaging.consumer.group.name': name };
+    const attributes = {
+      ...labels,
+      'messaging.destination.name': event.streamName.slice(0, event.streamName.indexOf(':')),
+      'messaging.destination.partition.id': String(partition),
+      'messaging.message.id': event.id,
+      'millrace.event.type': event.type,
+      'millrace.attempt': attempt,
+    };
+    const from = contextOf(event.metadata);
+    const links = from ? [{ context: from }] : [];
+    const result = await this.#run(
+      { operation: 'process', name, kind: SpanKind.CONSUMER, attributes, links, isTopmost: true },
+      this.#processing,
+      () => work(),
+    );
+    this.#consumed.add(1, { ...SYSTEM, ...labels });
+    return result;
+  }
+
+  deadLetter({ reactor, version }: Omit<ReactTrace, 'attempt'>): void {
+    this.#dead.add(1, { ...SYSTEM, 'messaging.consumer.group.name': `${reactor}@${version}` });
+  }
+
+  async #run<T>(work: Work, histogram: Histogram, call: (span: Span) => Promise<T> | T): Promise<T> {
     const { operation, name, kind, attributes, links = [], isTopmost = false } = work;
     const all: Attributes = { ...SYSTEM, 'messaging.operation.type': operation, ...attributes };
-    const span = tracer.startSpan(`${String(attributes['messaging.operation.name'])} ${name}`, {
+    const span = this.#tracer.startSpan(`${String(attributes['messaging.operation.name'])} ${name}`, {
       kind,
       attributes: all,
       links: [...links],
@@ -68,70 +139,21 @@ export function openTelemetry(options: OpenTelemetryOptions = {}): Telemetry {
     try {
       return await context.with(trace.setSpan(context.active(), span), () => call(span));
     } catch (error) {
-      const type = error instanceof Error ? error.name : typeof error;
-      span.recordException(error instanceof Error ? error : String(error));
-      span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
-      span.setAttribute('error.type', type);
-      labels['error.type'] = type;
+      labels['error.type'] = tellError(span, error);
       throw error;
     } finally {
       span.end();
       histogram.record((performance.now() - started) / 1_000, labels);
     }
-  };
+  }
+}
 
-  return {
-    append: async ({ categories, events }, work) => {
-      const destination = categories.join(',');
-      const attributes = { 'messaging.operation.name': 'append', 'messaging.destination.name': destination, 'messaging.batch.message_count': events };
-      const result = await run({ operation: 'send', name: destination, kind: SpanKind.PRODUCER, attributes }, durations, (span) =>
-        work(span.isRecording() ? metadataOf(span.spanContext()) : {}),
-      );
-      sent.add(events, { ...SYSTEM, 'messaging.operation.name': 'append', 'messaging.destination.name': destination });
-      return result;
-    },
-    read: async ({ category }, work, countOf) => {
-      const name = category ?? 'all';
-      const attributes = { 'messaging.operation.name': 'read', 'messaging.destination.name': name };
-      return await run({ operation: 'receive', name, kind: SpanKind.CLIENT, attributes }, durations, async (span) => {
-        const read = await work();
-        const count = countOf(read);
-        span.setAttribute('messaging.batch.message_count', count);
-        consumed.add(count, { ...SYSTEM, ...attributes });
-        return read;
-      });
-    },
-    fold: async ({ projection, version, partition, events }, work) => {
-      const name = `${projection}@${version}`;
-      const attributes = {
-        'messaging.operation.name': 'project',
-        'messaging.consumer.group.name': name,
-        'messaging.destination.partition.id': String(partition),
-        'messaging.batch.message_count': events,
-      };
-      await run({ operation: 'process', name, kind: SpanKind.CONSUMER, attributes, isTopmost: true }, processing, work);
-      consumed.add(events, { ...SYSTEM, 'messaging.operation.name': 'project', 'messaging.consumer.group.name': name });
-    },
-    react: async ({ reactor, version, partition, attempt, event }, work) => {
-      const name = `${reactor}@${version}`;
-      const category = event.streamName.slice(0, event.streamName.indexOf(':'));
-      const attributes = {
-        'messaging.operation.name': 'react',
-        'messaging.consumer.group.name': name,
-        'messaging.destination.name': category,
-        'messaging.destination.partition.id': String(partition),
-        'messaging.message.id': event.id,
-        'millrace.event.type': event.type,
-        'millrace.attempt': attempt,
-      };
-      const from = contextOf(event.metadata);
-      const links = from ? [{ context: from }] : [];
-      const result = await run({ operation: 'process', name, kind: SpanKind.CONSUMER, attributes, links, isTopmost: true }, processing, () => work());
-      consumed.add(1, { ...SYSTEM, 'messaging.operation.name': 'react', 'messaging.consumer.group.name': name });
-      return result;
-    },
-    deadLetter: ({ reactor, version }) => dead.add(1, { ...SYSTEM, 'messaging.consumer.group.name': `${reactor}@${version}` }),
-  };
+function tellError(span: Span, error: unknown): string {
+  const type = error instanceof Error ? error.name : typeof error;
+  span.recordException(error instanceof Error ? error : String(error));
+  span.setStatus({ code: SpanStatusCode.ERROR, message: String(error) });
+  span.setAttribute('error.type', type);
+  return type;
 }
 
 /** Of a metric: what has few values. */

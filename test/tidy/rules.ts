@@ -97,7 +97,7 @@ export function scriptsWithoutCaller(scripts: readonly TextFile[], sources: read
 export function keyTemplates(sources: readonly Source[], scripts: readonly TextFile[]): string[] {
   const inCode = violations(sources, (node) => {
     const text = node.type === 'TemplateElement' ? node.value.raw : node.type === 'Literal' && typeof node.value === 'string' ? node.value : '';
-    return KEY_TEMPLATE.test(text) ? `'${text}' looks like a part of a key` : undefined;
+    return KEY_TEMPLATE.test(text) && !text.startsWith('node:') ? `'${text}' looks like a part of a key` : undefined;
   });
   const inScripts = scripts.flatMap(({ path, text }) =>
     text

@@ -1,4 +1,4 @@
-// What `millrace try` needs beside the package, optional peers both: the embedded engine and a client. It fetches them as npx would.
+// What `millrace try` needs beside the package, the embedded engine and a client, which it fetches where they are not installed.
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
