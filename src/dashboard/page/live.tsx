@@ -42,7 +42,10 @@ function useLiveSource(): Live {
         'live',
         {},
         { now: (data) => hear(data as NowReply), trouble: (data) => fail((data as { readonly message: string }).message) },
-        (isOpen) => (isOpen ? recall() : fail(undefined)),
+        (isOpen) => {
+          if (!isOpen) fail(undefined);
+          recall(); // which tells what is wrong, where it fails
+        },
       );
     const watch = setInterval(() => setLive(silenced), 1_000);
     const stop = whileVisible(start);

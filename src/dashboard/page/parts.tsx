@@ -122,6 +122,15 @@ export function Fact({ name, children }: { readonly name: string; readonly child
   );
 }
 
+/** The way back to the list beside which something is open. */
+export function Close({ link, what }: { readonly link: string; readonly what: string }): JSX.Element {
+  return (
+    <a class="close" href={link} aria-label={`Close the ${what}`}>
+      <span aria-hidden="true">✕</span> Close
+    </a>
+  );
+}
+
 /** A part of a view, with its heading. */
 export function Panel(props: {
   readonly title: string;

@@ -33,6 +33,7 @@ describe('the view of now', () => {
     const { port } = new URL(served.url);
     await served.stop();
     await page.getByText(/Not live since \d\d:\d\d:\d\d/).waitFor();
+    await page.getByText('The server of this page does not answer.', { exact: false }).first().waitFor();
     expect(await page.locator('.tile').count()).toBe(6);
     // Another token: the page is told how to get in, which is not to be live.
     const again = await world.serve({ port: Number(port) });

@@ -75,10 +75,7 @@ function Letters({ reactor, from, open }: LettersProps): JSX.Element {
             </Panel>
             {opened && (
               <div class="split-detail">
-                <a class="back" href={linkTo('dead-letters', { reactor, from })}>
-                  ✕ Close the letter
-                </a>
-                <LetterPane key={opened.id} reactor={reactor} letter={opened} acting={acting} />
+                <LetterPane key={opened.id} reactor={reactor} letter={opened} acting={acting} close={linkTo('dead-letters', { reactor, from })} />
               </div>
             )}
           </div>

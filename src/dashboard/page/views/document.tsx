@@ -4,7 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import type { DocumentReply, HistoryReply, HistoryStep, StepReply } from '../../api.ts';
 import { count, several, time } from '../format.ts';
 import { JsonView } from '../json-view.tsx';
-import { Answer, Copy, Empty, Failure, Loading, Panel, Time } from '../parts.tsx';
+import { Answer, Close, Copy, Empty, Failure, Loading, Panel, Time } from '../parts.tsx';
 import { useQuery } from '../query.ts';
 import { goInPlace, linkTo } from '../route.ts';
 import { useSettings } from '../settings.ts';
@@ -28,6 +28,7 @@ export function DocumentPane(props: DocumentProps): JSX.Element {
           <bdi class="mono">{props.documentKey}</bdi>
         </h2>
         <Copy text={props.documentKey} what="key" />
+        <Close link={linkTo('documents', { projection: props.projection, startsWith: props.startsWith })} what="document" />
       </header>
       {settings.projections.includes(props.projection) ? <Past {...props} /> : <Stored {...props} />}
     </article>

@@ -35,9 +35,6 @@ export function DocumentsView({ params }: Route): JSX.Element {
         </div>
         {key !== undefined && (
           <div class="split-detail">
-            <a class="back" href={linkTo('documents', { projection, startsWith })}>
-              ✕ Close the document
-            </a>
             <DocumentPane key={`${projection} ${key}`} projection={projection} documentKey={key} step={step} startsWith={startsWith} />
           </div>
         )}

@@ -78,7 +78,7 @@ function Field(props: { readonly name: string; readonly label: string; readonly 
 function TimeField({ name, label, params }: { readonly name: string; readonly label: string; readonly params: Params }): JSX.Element {
   const given = params[name];
   return (
-    <label class="field">
+    <label class="field time">
       <span>{label}</span>
       <input name={name} type="datetime-local" step="1" defaultValue={given === undefined ? '' : localOf(new Date(given))} />
     </label>

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import type { EventReply } from '../../api.ts';
 import { duration } from '../format.ts';
 import { JsonView } from '../json-view.tsx';
-import { Answer, Copy, Fact, Time } from '../parts.tsx';
+import { Answer, Close, Copy, Fact, Time } from '../parts.tsx';
 import { useQuery } from '../query.ts';
 import { linkTo, type Route } from '../route.ts';
 import type { Recorded } from './event-list.tsx';
@@ -21,16 +21,17 @@ export function EventView({ params: { position, stream, version, id } }: Route):
   );
 }
 
-export function EventPane({ position }: { readonly position: string }): JSX.Element {
+/** Beside a list, with the way back to it. */
+export function EventPane({ position, close }: { readonly position: string; readonly close: string }): JSX.Element {
   const asked = useQuery<EventReply>('event', { position });
   return (
     <Answer asked={asked} what="the event">
-      {(facts) => <EventFacts facts={facts} />}
+      {(facts) => <EventFacts facts={facts} close={close} />}
     </Answer>
   );
 }
 
-function EventFacts({ facts }: { readonly facts: EventReply }): JSX.Element {
+function EventFacts({ facts, close }: { readonly facts: EventReply; readonly close?: string }): JSX.Element {
   const { event } = facts;
   const hasMetadata = Object.keys(event.metadata).length > 0;
   return (
@@ -39,9 +40,10 @@ function EventFacts({ facts }: { readonly facts: EventReply }): JSX.Element {
         <h2>
           <bdi>{event.type}</bdi>
         </h2>
-        <a class="small" href={eventLink(event)}>
-          Link to it
-        </a>
+        <span class="row">
+          <a href={eventLink(event)}>Link to it</a>
+          {close !== undefined && <Close link={close} what="event" />}
+        </span>
       </header>
       <dl class="facts">
         <Fact name="Stream">

@@ -30,10 +30,7 @@ export function EventsView({ params }: Route): JSX.Element {
         </div>
         {open !== undefined && (
           <div class="split-detail">
-            <a class="back" href={linkTo('events', search)}>
-              ✕ Close the event
-            </a>
-            <EventPane key={open} position={open} />
+            <EventPane key={open} position={open} close={linkTo('events', search)} />
           </div>
         )}
       </div>

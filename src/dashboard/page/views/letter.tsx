@@ -5,7 +5,7 @@ import type { DeadLettersReply, DoneReply } from '../../api.ts';
 import { several } from '../format.ts';
 import { jsonProblemOf } from '../json-problem.ts';
 import { JsonView } from '../json-view.tsx';
-import { Fact, Time } from '../parts.tsx';
+import { Close, Fact, Time } from '../parts.tsx';
 import { linkTo } from '../route.ts';
 import { useSettings } from '../settings.ts';
 import type { Acting } from './acting.tsx';
@@ -17,9 +17,11 @@ export interface LetterProps {
   readonly reactor: string;
   readonly letter: Letter;
   readonly acting: Acting;
+  /** The way back to the list. */
+  readonly close: string;
 }
 
-export function LetterPane({ reactor, letter, acting }: LetterProps): JSX.Element {
+export function LetterPane({ reactor, letter, acting, close }: LetterProps): JSX.Element {
   const { event, error, attempts, retries, firstFailedAt, lastFailedAt, eventsWaiting, key, edit } = letter;
   return (
     <article class="panel detail">
@@ -27,6 +29,7 @@ export function LetterPane({ reactor, letter, acting }: LetterProps): JSX.Elemen
         <h2>
           <bdi>{event?.type ?? 'An event that is gone'}</bdi>
         </h2>
+        <Close link={close} what="letter" />
       </header>
       <LetterActions reactor={reactor} letter={letter} acting={acting} />
       <div class="state failure">
@@ -79,7 +82,7 @@ export function LetterPane({ reactor, letter, acting }: LetterProps): JSX.Elemen
   );
 }
 
-function LetterActions({ reactor, letter: { id, event, edit }, acting: { isBusy, act, ask } }: LetterProps): JSX.Element | null {
+function LetterActions({ reactor, letter: { id, event, edit }, acting: { isBusy, act, ask } }: Omit<LetterProps, 'close'>): JSX.Element | null {
   const settings = useSettings();
   const [isEditing, setEditing] = useState(false);
   if (!settings?.allowWrites) return null;

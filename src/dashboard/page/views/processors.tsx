@@ -31,7 +31,7 @@ export function ProcessorsView({ params: { open } }: Route): JSX.Element {
 function Processors({ processors, open }: { readonly processors: readonly Processor[]; readonly open: string | undefined }): JSX.Element {
   return (
     <section class="panel">
-      <Table label="Processors" heads={['Name', 'Kind', 'State', '#Behind', '#Events a second', '#Done', '#Dead letters', 'Where', 'Last error']}>
+      <Table label="Processors" heads={['Name', 'State', '#Behind', '#Events a second', '#Done', '#Dead letters', 'Kind', 'Where', 'Last error']}>
         {processors.map((each) => (
           <Row key={`${each.kind}:${idOf(each)}`} processor={each} isOpen={idOf(each) === open} />
         ))}
@@ -51,7 +51,6 @@ function Row({ processor, isOpen }: { readonly processor: Processor; readonly is
         </a>
         {kind === 'projection' && isServing && <span class="tag">serves</span>}
       </td>
-      <td class="quiet">{KINDS[kind]}</td>
       <td>
         <StateBadge processor={processor} />
       </td>
@@ -65,6 +64,7 @@ function Row({ processor, isOpen }: { readonly processor: Processor; readonly is
       <td class="number">
         {deadLetters > 0 ? <a href={linkTo('dead-letters', { reactor: id })}>{several(deadLetters, 'letter')}</a> : <span class="quiet">0</span>}
       </td>
+      <td class="quiet">{KINDS[kind]}</td>
       <td class="quiet">{[...new Set(owners.map(ownerOf))].join(', ') || '–'}</td>
       <td class="error">
         {lastFailure ? <bdi class={lastFailure.isCurrent ? 'bad' : 'quiet'}>{lastFailure.message}</bdi> : <span class="quiet">–</span>}
