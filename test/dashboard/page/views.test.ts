@@ -1,7 +1,9 @@
 // What the views show, in a real browser over a store with many events: found, opened, followed, slid through, and linked to.
 import { describe, expect, test } from 'vitest';
+import { startEngine, whyNoEngine } from '../../support/engine.ts';
 import { until } from '../../support/processors.ts';
 import { orders } from '../../workers/page-app.ts';
+import { makeWorld } from '../../workers/page-world.ts';
 import { MANY, sceneOfFile, skipWithoutBrowser } from './world.ts';
 
 const scene = sceneOfFile(MANY);
@@ -40,6 +42,42 @@ describe('the view of now', () => {
     await page.goto(again.url);
     await page.locator('.live.good').waitFor();
     expect(await page.getByText(/Not live since/).count()).toBe(0);
+  });
+});
+
+describe('the connection', () => {
+  test('is given up while nobody looks at the page, and taken again: a browser has six to a server', async (context) => {
+    skipWithoutBrowser(context);
+    const { page } = await scene().open();
+    const asked: string[] = [];
+    page.on('request', (request) => void asked.push(new URL(request.url()).pathname));
+    await page.locator('.live.good').waitFor();
+    const look = (isHidden: boolean): Promise<void> =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+        document.dispatchEvent(new Event('visibilitychange'));
+      }, isHidden);
+    const ended = page.waitForEvent('requestfailed', (request) => request.url().endsWith('/api/live'));
+    await look(true);
+    await ended;
+    await look(false);
+    await until('it is asked for again', () => asked.includes('/api/live'));
+    await page.locator('.live.good').waitFor();
+  });
+
+  test('lost to Redis is told in words, and comes back by itself', async (context) => {
+    skipWithoutBrowser(context);
+    const reason = whyNoEngine();
+    if (reason !== undefined) context.skip(reason);
+    await using engine = await startEngine();
+    await using world = await makeWorld({ url: engine.url, namespace: 'away', events: 10 });
+    const { page } = await scene().open('', await world.serve());
+    await page.locator('.live.good').waitFor();
+    await engine.kill();
+    await page.getByText(/Not live since .* It tries again by itself\. \S+/).waitFor();
+    await engine.restart();
+    await page.locator('.live.good').waitFor();
+    expect(await page.locator('.banner').count()).toBe(0);
   });
 });
 

@@ -6,7 +6,7 @@ import { bytes, count, duration, ownerOf, rate, several, short } from '../format
 import { useLive } from '../live.tsx';
 import { Empty, Loading, Panel, Table } from '../parts.tsx';
 import { linkTo } from '../route.ts';
-import { idOf, Lag, type Processor, StateBadge, troublesOf } from './processor-state.tsx';
+import { idOf, Lag, type Processor, StateBadge, type Trouble, troublesOf } from './processor-state.tsx';
 
 /** Lines of a chart; more than those cannot be told apart. */
 const LINES_MAX = 6;
@@ -30,14 +30,9 @@ export function NowView(): JSX.Element {
 /** What somebody should look at, or that nothing is. */
 function Needs({ now }: { readonly now: NowReply }): JSX.Element {
   const ofServers = now.servers.flatMap(({ engine, port, troubles }) => troubles.map((each) => `${engine} at port ${port ?? '?'}: ${each}`));
-  const needs = [
-    ...ofServers.map((text) => ({ text, link: undefined })),
-    ...now.processors.flatMap((each) =>
-      troublesOf(each).map((text) => ({
-        text,
-        link: text.includes(' gave up on ') ? linkTo('dead-letters', { reactor: idOf(each) }) : linkTo('processors', { open: idOf(each) }),
-      })),
-    ),
+  const needs: readonly (Pick<Trouble, 'text'> & Partial<Trouble>)[] = [
+    ...ofServers.map((text) => ({ text })),
+    ...now.processors.flatMap(troublesOf),
   ];
   if (needs.length === 0)
     return (

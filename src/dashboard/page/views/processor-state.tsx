@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { NowReply } from '../../api.ts';
 import { count, duration, several } from '../format.ts';
 import { Badge, type Tone } from '../parts.tsx';
+import { linkTo } from '../route.ts';
 
 export type Processor = NowReply['processors'][number];
 
@@ -57,15 +58,27 @@ export function Bar({ percent, label }: { readonly percent: number; readonly lab
   );
 }
 
-/** What of it somebody should look at, as sentences; none where all is well. */
-export function troublesOf(processor: Processor): readonly string[] {
-  const { lastFailure, isPaused, lagEvents, partitionsRun, deadLetters, unfinished } = processor;
+/** What somebody should look at, and where. */
+export interface Trouble {
+  readonly text: string;
+  readonly link: string;
+}
+
+/** None where all is well with it. */
+export function troublesOf(processor: Processor): readonly Trouble[] {
   const id = idOf(processor);
-  const found: string[] = [];
-  if (lastFailure?.isCurrent) found.push(`${id} stopped at ${lastFailure.name}: ${lastFailure.message}`);
-  else if (unfinished !== undefined) found.push(`${id} is being ${unfinished === 'drop' ? 'dropped' : 'rewound'}: that is not finished.`);
-  else if (isPaused) found.push(`${id} is paused, ${several(lagEvents, 'event')} behind.`);
-  else if (lagEvents > 0 && partitionsRun === 0) found.push(`Nobody runs ${id}, and it is ${several(lagEvents, 'event')} behind.`);
-  if (deadLetters > 0) found.push(`${id} gave up on ${several(deadLetters, 'event')}.`);
-  return found;
+  const [standing, { deadLetters }] = [whyItStands(processor), processor];
+  return [
+    ...(standing === undefined ? [] : [{ text: standing, link: linkTo('processors', { open: id }) }]),
+    ...(deadLetters === 0 ? [] : [{ text: `${id} gave up on ${several(deadLetters, 'event')}.`, link: linkTo('dead-letters', { reactor: id }) }]),
+  ];
+}
+
+function whyItStands(processor: Processor): string | undefined {
+  const { lastFailure, isPaused, lagEvents, partitionsRun, unfinished } = processor;
+  const id = idOf(processor);
+  if (lastFailure?.isCurrent) return `${id} stopped at ${lastFailure.name}: ${lastFailure.message}`;
+  if (unfinished !== undefined) return `${id} is being ${unfinished === 'drop' ? 'dropped' : 'rewound'}: that is not finished.`;
+  if (isPaused) return `${id} is paused, ${several(lagEvents, 'event')} behind.`;
+  return lagEvents > 0 && partitionsRun === 0 ? `Nobody runs ${id}, and it is ${several(lagEvents, 'event')} behind.` : undefined;
 }
