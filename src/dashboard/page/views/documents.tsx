@@ -2,7 +2,7 @@
 import type { JSX } from 'preact';
 import type { DocumentReply, DocumentsReply } from '../../api.ts';
 import { filledIn } from '../form.ts';
-import { several } from '../format.ts';
+import { count, several } from '../format.ts';
 import { useLive } from '../live.tsx';
 import { Answer, Empty, Loading, Panel } from '../parts.tsx';
 import { useQuery } from '../query.ts';
@@ -84,6 +84,11 @@ function KeySearch(props: { readonly projections: readonly string[]; readonly pr
   );
 }
 
+function titleOf(reply: DocumentsReply | undefined): string {
+  if (!reply) return 'Documents';
+  return reply.hasMore ? `${count(reply.keys.length)} of many documents` : several(reply.keys.length, 'document');
+}
+
 interface KeysProps {
   readonly projection: string;
   readonly startsWith: string | undefined;
@@ -96,7 +101,7 @@ function Keys({ projection, startsWith, open }: KeysProps): JSX.Element {
   const isHidden = asked.data?.hasMore === true && startsWith !== undefined && !asked.data.keys.includes(startsWith);
   const exact = useQuery<DocumentReply>(isHidden ? 'document' : undefined, { projection, key: startsWith });
   return (
-    <Panel title={asked.data ? `${several(asked.data.keys.length, 'document')}${asked.data.hasMore ? ' of more' : ''}` : 'Documents'}>
+    <Panel title={titleOf(asked.data)}>
       <Answer asked={asked} what="documents">
         {({ keys, hasMore }) => (
           <>

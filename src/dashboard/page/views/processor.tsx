@@ -1,6 +1,6 @@
 // One processor: its partitions, what stopped it, and what can be done with it.
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import type { ServeReply } from '../../api.ts';
 import { count, duration, ownerOf, several } from '../format.ts';
 import { Fact, Panel, Table, Time } from '../parts.tsx';
@@ -193,20 +193,33 @@ interface RewindPlace {
 }
 
 function RewindTo({ to }: { readonly to: RewindPlace }): JSX.Element {
+  const [begin, setBegin] = useState(to.begin);
+  const choose = (chosen: string): void => {
+    to.begin = chosen;
+    setBegin(chosen);
+  };
   return (
-    <div class="row">
+    <div class="stack">
       <label class="field">
         <span>To</span>
-        <select onChange={(event) => (to.begin = event.currentTarget.value)}>
-          <option value="start">the first event</option>
-          <option value="time">a time</option>
-          <option value="now">now: pass over what it has not handled</option>
+        <select onChange={(event) => choose(event.currentTarget.value)}>
+          <option value="start" selected={begin === 'start'}>
+            the first event
+          </option>
+          <option value="time" selected={begin === 'time'}>
+            a time
+          </option>
+          <option value="now" selected={begin === 'now'}>
+            now: pass over what it has not handled
+          </option>
         </select>
       </label>
-      <label class="field">
-        <span>Time, where that is chosen</span>
-        <input type="datetime-local" step="1" onInput={(event) => (to.at = event.currentTarget.value)} />
-      </label>
+      {begin === 'time' && (
+        <label class="field">
+          <span>Which time</span>
+          <input type="datetime-local" step="1" defaultValue={to.at} onInput={(event) => (to.at = event.currentTarget.value)} />
+        </label>
+      )}
     </div>
   );
 }
