@@ -15,6 +15,7 @@ import { rebuildFigures } from './rebuild.ts';
 import { asJson, asLine, asTable } from './report.ts';
 import { scaleFigures } from './scale.ts';
 import { scheduleFigures } from './schedule.ts';
+import { tracedFigures } from './traced.ts';
 
 const USAGE = `npm run bench -- [--json] [--only name,name] [--rounds n]
   --json    only { "figures": [...] } on standard output
@@ -30,6 +31,7 @@ const all: readonly Figure[] = [
   ...rebuildFigures,
   ...scheduleFigures,
   ...durableFigures,
+  ...tracedFigures,
   ...scaleFigures,
   ...memoryFigures,
   ...manyStreamsFigures,
