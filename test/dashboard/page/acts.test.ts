@@ -53,15 +53,15 @@ describe('processors', () => {
 
   test('that are reactors are rewound to a time, and handle again what is behind that', async (context) => {
     skipWithoutBrowser(context);
-    const { page } = await scene().open('#/processors?open=fulfilment%401');
+    const { page } = await scene().open('#/processors?open=receipts%401');
     await page.getByRole('button', { name: 'Rewind …' }).click();
     await page.getByRole('dialog').getByRole('combobox').selectOption('time');
     await page.getByLabel('Which time').fill('2026-01-01T00:00:00');
-    await page.getByRole('dialog').getByRole('textbox', { name: 'Type fulfilment@1 to go on' }).fill('fulfilment@1');
+    await page.getByRole('dialog').getByRole('textbox', { name: 'Type receipts@1 to go on' }).fill('receipts@1');
     await page.getByRole('dialog').getByRole('button', { name: 'Rewind', exact: true }).click();
-    await page.getByText('fulfilment@1 is rewound.').waitFor();
+    await page.getByText('receipts@1 is rewound.').waitFor();
     await until('it has handled everything again', async () => {
-      const facts = await factsOf('fulfilment');
+      const facts = await factsOf('receipts');
       return facts?.lagEvents === 0 && facts.unfinished === undefined;
     });
   });

@@ -100,6 +100,16 @@ function Partitions({ processor: { partitions } }: Pick<ProcessorProps, 'process
   );
 }
 
+/** What is lost, and what happens again. */
+const REWINDS: Readonly<Record<Processor['kind'], string>> = {
+  projection: 'Its documents are removed, and folded anew from the first event. Until that is done, readers see what is folded so far.',
+  reactor:
+    'It handles again what it handled before, from the place that you choose: its effects happen again. Dead letters and waiting events behind that place are forgotten.',
+  'process-manager':
+    'From the first event its states are removed, and its effects happen again. To now, it keeps them, and passes over what it has not handled.',
+  source: '',
+};
+
 function Actions({ processor, all }: ProcessorProps): JSX.Element | null {
   const settings = useSettings();
   const { isBusy, act, ask, dialog } = useActing();
@@ -113,13 +123,10 @@ function Actions({ processor, all }: ProcessorProps): JSX.Element | null {
   const rewind = (): void =>
     ask({
       title: `Rewind ${target}`,
-      text:
-        kind === 'projection'
-          ? 'Its documents are removed and folded anew from the first event. Until that is done, readers see what is folded so far.'
-          : 'It handles again what it handled before, from the place that you choose: its effects happen again.',
+      text: REWINDS[kind],
       verb: 'Rewind',
       typed: target,
-      fields: kind === 'projection' ? undefined : <RewindTo to={to.current} />,
+      fields: kind === 'projection' ? undefined : <RewindTo to={to.current} hasTimes={kind === 'reactor'} />,
       onYes: () => act('rewind', { target, to: beginningOf(to.current) }, `${target} is rewound.`),
     });
   const serve = (): void =>
@@ -192,7 +199,7 @@ interface RewindPlace {
   at: string;
 }
 
-function RewindTo({ to }: { readonly to: RewindPlace }): JSX.Element {
+function RewindTo({ to, hasTimes }: { readonly to: RewindPlace; readonly hasTimes: boolean }): JSX.Element {
   const [begin, setBegin] = useState(to.begin);
   const choose = (chosen: string): void => {
     to.begin = chosen;
@@ -206,9 +213,11 @@ function RewindTo({ to }: { readonly to: RewindPlace }): JSX.Element {
           <option value="start" selected={begin === 'start'}>
             the first event
           </option>
-          <option value="time" selected={begin === 'time'}>
-            a time
-          </option>
+          {hasTimes && (
+            <option value="time" selected={begin === 'time'}>
+              a time
+            </option>
+          )}
           <option value="now" selected={begin === 'now'}>
             now: pass over what it has not handled
           </option>
