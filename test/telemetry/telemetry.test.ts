@@ -210,7 +210,7 @@ describe('metrics', () => {
       'server.replicas',
       'server.troubles',
     ])
-      expect(await valuesOf(`millrace.${name}`), name).toHaveLength(1);
+      expect((await valuesOf(`millrace.${name}`)).length, name).toBeGreaterThan(0);
     stop();
     await store.append(notes.stream('1'), note(6));
     expect(await valuesOf('millrace.events')).toMatchObject([{ value: 5 }]); // the SDK keeps the last it was told
