@@ -102,7 +102,8 @@ function Partitions({ processor: { partitions } }: Pick<ProcessorProps, 'process
 
 /** What is lost, and what happens again. */
 const REWINDS: Readonly<Record<Processor['kind'], string>> = {
-  projection: 'Its documents are removed, and folded anew from the first event. Until that is done, readers see what is folded so far.',
+  projection:
+    'Its documents are removed, and folded anew from the first event. Until that is done, readers of this version are told that it is not ready.',
   reactor:
     'It handles again what it handled before, from the place that you choose: its effects happen again. Dead letters and waiting events behind that place are forgotten.',
   'process-manager':
