@@ -4,6 +4,8 @@ import { type EventStore, reactor, StreamProcessor } from 'millrace';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { healthOf } from '../../examples/docs/health.ts';
+import { openObserved } from '../../examples/docs/telemetry.ts';
+import { copy } from '../../examples/docs/transfer.ts';
 import { profiles, userUpdates } from '../../examples/docs/users.ts';
 import { freePort } from '../../examples/engine-process.ts';
 import { openMeasured } from '../../examples/prometheus/metrics.ts';
@@ -72,5 +74,15 @@ describe('the metrics for Prometheus', () => {
     }
     expect(text).toMatch(/millrace_events(_total)?\{category="user_updates"[^}]*\} 1/);
     expect(text).toMatch(/millrace_processor_dead_letters\{kind="reactor",processor="failing",version="1"[^}]*\} 1/);
+  });
+});
+
+describe('the code of the how-tos', () => {
+  test('opens a store that is observed, and copies it', async () => {
+    const namespace = uniqueNamespace();
+    await using store = await openObserved(testUrl(), namespace);
+    await store.append(userUpdates.stream('1'), { type: 'Registered', data: { name: 'Duffy', surname: 'Duck' } });
+    await using other = await openStore({ namespace: uniqueNamespace() });
+    expect(await copy(store, other)).toEqual({ appended: 1, alreadyThere: 0 });
   });
 });
