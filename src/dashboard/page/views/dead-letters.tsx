@@ -96,7 +96,7 @@ function Bulk({ reactor, chosen, count, acting: { isBusy, act, ask, dialog } }: 
   if (!useSettings()?.allowWrites) return null;
   const ids = [...chosen];
   const isAll = ids.length === 0;
-  const what = isAll ? `all ${several(count, 'letter')}` : several(ids.length, 'letter');
+  const what = !isAll ? several(ids.length, 'letter') : count === 1 ? 'the only letter' : `all ${several(count, 'letter')}`;
   const body = { reactor, ids: isAll ? 'all' : ids };
   const retry = (): void =>
     act<DoneReply>('retry', body, (done) => `Asked that ${several(done.count, 'letter')} be tried again. Whoever runs ${reactor} does it.`);
