@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 //                  <!-- code: examples/first-program.ts#append --> what stands between `// #region append` and `// #endregion`
 // and in the next line the fence, whose content is replaced.
 const MARKED_FENCE = /(<!-- code: (?<path>[^\s#]+)(?:#(?<region>[\w-]+))? -->\n+(?<fence>`{3,})[^\n]*\n)(?<code>[\s\S]*?)(?=^\k<fence>$)/gm;
+const MARK_WITHOUT_FENCE = /^<!-- code: \S+ -->\n(?!\n*`{3})/gm;
 const REGION_START = /^\s*(?:\/\/|--|#) #region\b ?(.*)$/;
 const REGION_END = /^\s*(?:\/\/|--|#) #endregion\b/;
 const NOT_OURS = new Set(['node_modules', 'dist', 'build', 'coverage', '.git', '.engines']);
@@ -19,6 +20,12 @@ function main(args) {
   let stale = 0;
   for (const path of documentsBelow(root)) {
     const before = readFileSync(path, 'utf8');
+    for (const [mark] of before.matchAll(MARK_WITHOUT_FENCE)) {
+      console.error(
+        `${relative(root, path).split(sep).join('/')}: expected a fence (three backticks) behind ${mark.trim()}, found none: its code would not be shown.`,
+      );
+      process.exitCode = 1;
+    }
     const after = embedded(before, root, relative(root, path));
     if (after === before) continue;
     stale += 1;
