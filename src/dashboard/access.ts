@@ -1,7 +1,7 @@
 // Who is let in: a token in a cookie, or what the mounting app says; and only from the page's own origin.
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { InvalidInputError } from '../index.ts';
-import { refused } from './replies.ts';
+import { refused, refusedPage } from './replies.ts';
 
 /** Whether a request is let in, by whatever the mounting app knows of it. */
 export type Authorize = (request: Request) => boolean | Promise<boolean>;
@@ -46,22 +46,22 @@ export class Access {
   /** The refusal, or undefined where the request is let in. */
   async check(request: Request): Promise<Response | undefined> {
     const host = hostOf(request);
-    if (this.#hosts && !this.#hosts.includes(host.replace(/:\d+$/, '')))
-      return refused(
-        403,
-        'host',
-        `Expected to be reached as ${this.#hosts.join(' or ')}, found another name in the header Host. Give the name that is meant with allowedHosts.`,
-      );
+    const isPage = (request.headers.get('accept') ?? '').includes('text/html');
+    const refuse = (status: number, code: string, message: string): Response =>
+      isPage ? refusedPage(status, message) : refused(status, code, message);
+    if (this.#hosts && !this.#hosts.includes(host.replace(/:\d+$/, ''))) return refuse(403, 'host', this.#hostWords());
     if (!isOfThisOrigin(request, host))
-      return refused(403, 'origin', 'Expected a request of the page itself, found one from another origin. Open the page by its own address.');
-    if (await this.#authorize(request)) return undefined;
-    return refused(
-      401,
-      'no-access',
-      this.token === undefined
-        ? 'Expected a request that the app lets in, found another. Log in first.'
-        : 'Expected the token of this page, found none or another one. Open the address that was printed when it was started.',
-    );
+      return refuse(403, 'origin', 'Expected a request of the page itself, found one from another origin. Open the page by its own address.');
+    return (await this.#authorize(request)) ? undefined : refuse(401, 'no-access', this.#accessWords());
+  }
+
+  #hostWords(): string {
+    return `Expected to be reached as ${this.#hosts?.join(' or ')}, found another name in the header Host. Give the name that is meant with allowedHosts (millrace ui --allowed-host).`;
+  }
+
+  #accessWords(): string {
+    if (this.token === undefined) return 'Expected a request that the app lets in, found another. Log in first.';
+    return 'Expected the token of this page, found none or another one. Open the address that was printed when it was started; if you did, load this page again.';
   }
 
   /** For a first request that brings the token along: puts it into a cookie, and leads to the address without it. */

@@ -35,6 +35,13 @@ export function refused(status: number, code: string, message: string): Response
   return json(reply, status);
 }
 
+/** The same for a person who opened the page in a browser; text only as text. */
+export function refusedPage(status: number, message: string): Response {
+  const text = message.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+  const body = `<!doctype html><html lang="en"><meta charset="utf-8"><title>millrace</title><h1>millrace</h1><p>${text}</p></html>`;
+  return new Response(body, { status, headers: { ...HEADERS, 'content-type': 'text/html; charset=utf-8', 'cache-control': 'no-store' } });
+}
+
 const STATUSES: Readonly<Record<string, number>> = {
   'invalid-input': 400,
   'partition-mismatch': 400,

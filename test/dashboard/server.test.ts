@@ -203,6 +203,14 @@ describe('who is let in', () => {
     expect((await get('settings')).status).toBe(200);
   });
 
+  test('is told so in words, as a page where a person opened one', async () => {
+    const refusedPage = await fetch(origin, { headers: { accept: 'text/html,*/*' } });
+    expect(refusedPage.status).toBe(401);
+    expect(refusedPage.headers.get('content-type')).toContain('text/html');
+    expect(await refusedPage.text()).toContain('Expected the token of this page, found none or another one.');
+    expect(refusedPage.headers.get('content-security-policy')).toContain("default-src 'none'");
+  });
+
   test('gets headers that let a browser do as little as possible', async () => {
     for (const path of ['/', '/page.js', '/page.css', '/api/settings', '/nothing']) {
       const { headers } = await fetch(`${origin}${path}`, { headers: { cookie } });
