@@ -16,6 +16,7 @@ afterAll(() => store?.close());
 
 describe('connecting', () => {
   it.each<[string, unknown]>([
+    ['option ifMissing', { ifMissing: 'ask' as never }],
     ['number of partitions', { partitions: 0 }],
     ['number of partitions', { partitions: -1 }],
     ['number of partitions', { partitions: 1.5 }],

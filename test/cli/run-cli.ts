@@ -19,6 +19,8 @@ export interface CliOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Called with the output so far; once it gives true, Ctrl-C is pressed. */
   readonly interruptWhen?: (stdout: string, stderr: string) => boolean;
+  /** Gives what Ctrl-C is pressed after, once there is something. In this process only. */
+  readonly interruptAfter?: () => Promise<unknown> | undefined;
   /** When it is killed by SIGKILL, should it run still. Of a process only. */
   readonly killAfterMs?: number;
   /** Whether it looks like a terminal to it, of so many columns. In this process only. */
@@ -39,12 +41,17 @@ export function reaching(namespace: string): readonly string[] {
 }
 
 /** In this process. */
-export async function runHere(args: readonly string[], { input = '', env = {}, interruptWhen, columns }: CliOptions = {}): Promise<CliResult> {
+export async function runHere(
+  args: readonly string[],
+  { input = '', env = {}, interruptWhen, interruptAfter, columns }: CliOptions = {},
+): Promise<CliResult> {
   const interrupted = new AbortController();
   const [out, err] = [new PassThrough(), new PassThrough()];
   let [stdout, stderr] = ['', ''];
   const look = (): void => {
-    if (interruptWhen?.(stdout, stderr) === true) interrupted.abort(new Error('interrupted by the test'));
+    const press = (): void => interrupted.abort(new Error('interrupted by the test'));
+    if (interruptWhen?.(stdout, stderr) === true) press();
+    void interruptAfter?.()?.then(press, press);
   };
   out.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;

@@ -85,6 +85,18 @@ describe('the server and the store', () => {
   });
 });
 
+describe('a store that is only looked for', () => {
+  test('is opened where it is, and refused where there is none, without a trace', async () => {
+    await using there = await openStore({ namespace, ifMissing: 'refuse' });
+    expect(await inspect(there).store()).toMatchObject({ namespace, events: 0 });
+    const nowhere = uniqueNamespace();
+    const error = await errorOf(openStore({ namespace: nowhere, ifMissing: 'refuse' }));
+    expect(isMillraceError(error, 'store-mismatch')).toBe(true);
+    expect(String(error)).toContain(`Expected a store in namespace ${nowhere}, found none there. Nothing was written.`);
+    expect(await raw.send('EXISTS', `{${nowhere}}:settings`)).toBe(0);
+  });
+});
+
 describe('streams', () => {
   beforeEach(async () => {
     for (const id of ['a', 'b', 'c*']) await store.append(notes.stream(id), someNotes(2));
