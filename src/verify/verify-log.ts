@@ -10,6 +10,9 @@ import type { RawEntry } from '../redis/scripts.ts';
 import type { Report, VerifyFinding } from './finding.ts';
 
 const COUNT = 1_000;
+/** Together so many events of streams are held at once. */
+const STREAMS_AT_ONCE = 10;
+const EVENTS_OF_A_STREAM = 100;
 const SCAN_COUNT = 1_000;
 
 /** The logs that lie in a partition, registered or not. */
@@ -117,9 +120,12 @@ export async function verifyStreams(connection: Connection, partition: number, m
       .filter((name) => !seen.has(name))
       .slice(0, most - seen.size);
     for (const name of names) seen.add(name);
-    await Promise.all(names.map((name) => verifyStream(connection, partition, name, report)));
-    report.streams += names.length;
-    report.tell();
+    for (let from = 0; from < names.length; from += STREAMS_AT_ONCE) {
+      const some = names.slice(from, from + STREAMS_AT_ONCE);
+      await Promise.all(some.map((name) => verifyStream(connection, partition, name, report)));
+      report.streams += some.length;
+      report.tell();
+    }
     if (seen.size >= most) break;
   }
   return seen.size;
@@ -130,8 +136,8 @@ async function verifyStream(connection: Connection, partition: number, streamNam
   const { category } = splitStreamName(streamName);
   const [indexKey, logKey] = [keys.stream(partition, streamName), keys.log(partition, category)];
   let before = -1;
-  for (let from = 0; ; from += COUNT) {
-    const places = ((await port.send(indexKey, ['LRANGE', indexKey, String(from), String(from + COUNT - 1)])) as string[]).map(Number);
+  for (let from = 0; ; from += EVENTS_OF_A_STREAM) {
+    const places = ((await port.send(indexKey, ['LRANGE', indexKey, String(from), String(from + EVENTS_OF_A_STREAM - 1)])) as string[]).map(Number);
     const wrong = await Promise.all(
       places.map((place, index) => wrongEntry(connection, { partition, category, logKey }, place, { streamName, version: from + index + 1 })),
     );
@@ -142,7 +148,7 @@ async function verifyStream(connection: Connection, partition: number, streamNam
       const found = wrong[index];
       if (found !== undefined) report.add(notInLog({ streamName, version, place, logKey, found }));
     }
-    if (places.length < COUNT) return;
+    if (places.length < EVENTS_OF_A_STREAM) return;
   }
 }
 
