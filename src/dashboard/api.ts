@@ -62,7 +62,7 @@ export interface Sample {
   readonly appendsPerSecond: number;
   readonly memoryUsedBytes: number;
   readonly deadLetters: number;
-  /** Events behind, by `name@version`. */
+  /** Events behind, by `name@version`; of a source by its name. */
   readonly lag: Readonly<Record<string, number>>;
 }
 

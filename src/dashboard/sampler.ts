@@ -73,7 +73,7 @@ export class Sampler {
         appendsPerSecond: before ? Math.max(0, ((store.events - before.events) * 1_000) / passedMs) : 0,
         memoryUsedBytes: servers.reduce((sum, { memoryUsedBytes }) => sum + memoryUsedBytes, 0),
         deadLetters: processors.reduce((sum, { deadLetters }) => sum + deadLetters, 0),
-        lag: Object.fromEntries(processors.map(({ name, version, lagEvents }) => [`${name}@${version}`, lagEvents])),
+        lag: Object.fromEntries(processors.map(({ kind, name, version, lagEvents }) => [kind === 'source' ? name : `${name}@${version}`, lagEvents])),
       };
       this.#samples = [...this.#samples.slice(1 - SAMPLES_MAX), sample];
     }

@@ -36,7 +36,9 @@ export function past(): readonly Happening[] {
   );
   const then = Array.from({ length: 290 }, (_, turn) => happening(turn));
   const renamed: Happening = { category: 'user_updates', id: 'daffy', type: 'Renamed', data: { name: 'Daffy' } };
-  return [...registered, ...then.slice(0, 90), renamed, ...then.slice(90)];
+  // Waits behind the letter of his registration.
+  const married: Happening = { category: 'user_updates', id: 'gyro', type: 'Renamed', data: { name: 'Gyro G.' } };
+  return [...registered, ...then.slice(0, 90), renamed, ...then.slice(90, 150), married, ...then.slice(150)];
 }
 
 /** What happens at a turn. */

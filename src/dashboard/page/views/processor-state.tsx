@@ -7,8 +7,9 @@ import { linkTo } from '../route.ts';
 
 export type Processor = NowReply['processors'][number];
 
-export function idOf({ name, version }: Processor): string {
-  return `${name}@${version}`;
+/** A source has no versions. */
+export function idOf({ kind, name, version }: Processor): string {
+  return kind === 'source' ? name : `${name}@${version}`;
 }
 
 /** Beside the name that people give it. */
