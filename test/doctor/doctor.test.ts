@@ -1,13 +1,16 @@
 // Tests that the doctor finds each thing that is not well, that what it names mends it, and that it finds nothing in what is well.
+import { rm } from 'node:fs/promises';
 import { type EventStore, ProcessorControl, reactor, StreamProcessor } from 'millrace';
 import { type DoctorFinding, examine } from 'millrace/doctor';
+import { type ExportedEvent, importEvents, type NumberedEvent } from 'millrace/transfer';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Keys } from '../../src/redis/keys.ts';
 import { reaching, runHere } from '../cli/run-cli.ts';
 import { connectRaw, type RawClient, uniqueNamespace } from '../support/clients.ts';
 import { startEngine, type TestEngine, whyNoEngine } from '../support/engine.ts';
 import { project, sums, throwingAt, until } from '../support/processors.ts';
-import { note, notes, openStore, someNotes } from '../support/store.ts';
+import { gate } from '../support/reactors.ts';
+import { marks, note, notes, openStore, someNotes } from '../support/store.ts';
 
 const QUICK = { watchMs: 20 };
 
@@ -106,6 +109,34 @@ describe('the store', () => {
     expect(found.get('store-contradictions')).toMatchObject({ severity: 'problem', mend: 'millrace verify --all' });
   });
 
+  test('shows what lags for more than a minute though it is run, by the time of its events', async () => {
+    const held = gate();
+    const slow = reactor({ name: 'slow', categories: [marks], handle: () => held.opened });
+    const old = { stream: 'marks:old', version: 1, type: 'Noted', data: { n: 1 }, at: Date.now() - 600_000, position: '' };
+    await importEvents(store, numbered(old));
+    await using processor = new StreamProcessor(store, { reactors: [slow] });
+    processor.start();
+    await until('it lags', async () => (await findingsOf(store)).has('store-lag'));
+    expect((await findingsOf(store)).get('store-lag')).toMatchObject({
+      severity: 'warning',
+      title: 'reactor slow@1',
+      found: expect.stringMatching(/^1 events behind, the first of them 60\d s old/),
+    });
+    held.open();
+  });
+
+  test('shows partitions that have far more than the others', async () => {
+    await using uneven = await openStore({ partitions: 4 });
+    const id = 'the-only-one';
+    for (let n = 0; n < 11; n += 1) await uneven.append(notes.stream(id), someNotes(1_000));
+    expect((await findingsOf(uneven)).get('store-partitions')).toMatchObject({
+      severity: 'warning',
+      found: expect.stringMatching(/^partition \d has 4\.0 times the mean$/),
+    });
+    for (let n = 0; n < 44; n += 1) await uneven.append(notes.stream(`s${n}`), someNotes(1_000));
+    expect((await findingsOf(uneven)).get('store-partitions')).toMatchObject({ severity: 'fine' });
+  });
+
   test('on the command line: 1 where there is a problem, with --strict also for a warning', async () => {
     const at = reaching(namespace);
     await project(store, sums());
@@ -190,6 +221,23 @@ describe('a server', () => {
     await engine.stop();
   });
 
+  test('says itself that its files cannot be written, and so does the doctor', async ({ skip }) => {
+    const why = whyNoEngine();
+    if (why !== undefined) skip(why);
+    const { engine, store, raw } = await opened([]);
+    const [, dir] = (await raw.send('CONFIG', 'GET', 'dir')) as string[];
+    await rm(dir ?? '', { recursive: true });
+    await raw.send('BGSAVE');
+    await until('the failure is known', async () => (await findingsOf(store)).has('server-trouble'));
+    expect((await findingsOf(store)).get('server-trouble')).toMatchObject({
+      severity: 'problem',
+      found: expect.stringContaining('rdb_last_bgsave_status:err'),
+    });
+    await store.close();
+    raw.close();
+    await engine.stop();
+  });
+
   test('that hides its settings is examined all the same', async ({ skip }) => {
     const why = whyNoEngine();
     if (why !== undefined) skip(why);
@@ -203,3 +251,7 @@ describe('a server', () => {
     await engine.stop();
   });
 });
+
+async function* numbered(...events: readonly ExportedEvent[]): AsyncGenerator<NumberedEvent> {
+  for (const [index, event] of events.entries()) yield { line: index + 2, event };
+}
