@@ -19,11 +19,12 @@ export async function loadApp(path: string): Promise<App> {
   const values = Object.values(exported).flatMap((value) => (Array.isArray(value) ? (value as readonly unknown[]) : [value]));
   const projections = values.filter(isProjection);
   const reactors = values.filter(isReactor);
-  if (projections.length + reactors.length === 0)
+  const codec = exported['codec'] as Codec | undefined;
+  if (projections.length + reactors.length === 0 && codec === undefined)
     throw new UsageError(
-      `Expected ${path} to export projections or reactors, or lists of them; found the exports ${Object.keys(exported).join(', ') || 'none at all'}. Name the module in which they are made.`,
+      `Expected ${path} to export projections or reactors, or lists of them, or a codec; found the exports ${Object.keys(exported).join(', ') || 'none at all'}. Name the module in which they are made.`,
     );
-  return { projections: [...new Set(projections)], reactors: [...new Set(reactors)], codec: exported['codec'] as Codec | undefined };
+  return { projections: [...new Set(projections)], reactors: [...new Set(reactors)], codec };
 }
 
 async function importModule(path: string): Promise<Record<string, unknown>> {

@@ -143,7 +143,7 @@ export class Cli {
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it escapes
-const MOVES_CURSOR = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const MOVES_CURSOR = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** Text from the store, safe for a terminal: what moves the cursor or turns the direction of writing is escaped. */
 export function plain(text: string): string {
@@ -153,5 +153,7 @@ export function plain(text: string): string {
 /** Any value on one line, safe for a terminal, and cut at `width`. */
 export function oneLine(value: unknown, width: number = Number.POSITIVE_INFINITY): string {
   const text = plain(JSON.stringify(value) ?? 'undefined');
-  return text.length > width ? `${text.slice(0, Math.max(1, width - 1))}…` : text;
+  if (text.length <= width) return text;
+  // A pair of surrogates is one character.
+  return `${text.slice(0, Math.max(1, width - 1)).replace(/[\ud800-\udbff]$/, '')}…`;
 }

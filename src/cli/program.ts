@@ -20,6 +20,7 @@ import { registerStreams } from './commands/streams.ts';
 import { registerTry } from './commands/try.ts';
 import { registerUi } from './commands/ui.ts';
 import { registerVerify } from './commands/verify.ts';
+import { withoutPasswords } from './failure.ts';
 
 /** Each adds its command; the order is that of the help. */
 const COMMANDS: readonly ((program: Command, cli: Cli) => void)[] = [
@@ -63,7 +64,7 @@ export function buildProgram(cli: Cli): Command {
     .addOption(new Option('--timeout <ms>', 'how long to wait for a connection').argParser(positiveNumber))
     .option('--json', 'print JSON, for programs: one document, or JSON lines')
     .addHelpText('after', EXIT_CODES)
-    .configureOutput({ writeOut: (text) => cli.streams.stdout.write(text), writeErr: (text) => cli.streams.stderr.write(text) })
+    .configureOutput({ writeOut: (text) => cli.streams.stdout.write(text), writeErr: (text) => writeError(cli, text) })
     .showHelpAfterError('(millrace --help, or millrace <command> --help, tells more)')
     .exitOverride()
     .hook('preAction', (_, command) => {
@@ -72,6 +73,11 @@ export function buildProgram(cli: Cli): Command {
   for (const register of COMMANDS) register(program, cli);
   for (const command of program.commands) inherit(program, command);
   return program;
+}
+
+/** To programs what is wrong is told as JSON, when it ends. An option with a slip in its name may hold a password. */
+function writeError(cli: Cli, text: string): void {
+  if (!cli.json) cli.streams.stderr.write(withoutPasswords(text));
 }
 
 /** Output and errors of subcommands go the same way. */

@@ -13,9 +13,12 @@ export async function runCommandLine(args: readonly string[], streams: CliStream
     return cli.exitCode;
   } catch (error) {
     if (streams.signal.aborted && cli.endsWell) return exitCodes.fine;
-    // It has told what is wrong already, or printed the help that was asked for.
-    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError))
-      return error.exitCode === 0 ? exitCodes.fine : exitCodes.wrongUsage;
+    // It has told people what is wrong already, or printed the help that was asked for.
+    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
+      if (error.exitCode === 0) return exitCodes.fine;
+      if (cli.json) tellFailure(cli, error);
+      return exitCodes.wrongUsage;
+    }
     tellFailure(cli, error);
     return exitCodeOf(error, streams.signal);
   } finally {

@@ -50,7 +50,8 @@ export async function appOf(cli: Cli, { app: path = cli.env['MILLRACE_APP'] }: G
 
 /** By `--url`, else REDIS_URL, else the usual port of this machine. Several URLs, with commas between, are of a cluster's nodes or of sentinels. */
 export async function openStore(cli: Cli, options: GlobalOptions, app: App = NO_APP, ifMissing: 'create' | 'refuse' = 'refuse'): Promise<EventStore> {
-  const { namespace = cli.env['MILLRACE_NAMESPACE'], sentinel, timeout } = options;
+  // One that is set to nothing says nothing, as with REDIS_URL.
+  const { namespace = cli.env['MILLRACE_NAMESPACE'] || undefined, sentinel, timeout } = options;
   const urls = urlsOf(cli, options);
   const settings = {
     ifMissing,

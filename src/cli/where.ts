@@ -4,16 +4,17 @@ import type { RecordedEvent } from '../index.ts';
 
 export type Condition = (event: RecordedEvent) => boolean;
 
-const CONDITION = /^([^=!<>~\s][^=!<>~]*?)\s*(>=|<=|!=|=|>|<|~)\s*(.*)$/su;
+// A value that begins like a comparison is rather a slip (n==5, n=>5) than meant; meant, it goes in quotes.
+const CONDITION = /^([^=!<>~\s][^=!<>~]*?)\s*(>=|<=|!=|=|>|<|~)(?![=<>~])\s*(.*)$/su;
 
 /** Adds one more condition; all have to hold. A path with dots leads into objects and lists; the value is JSON, or a text. */
 export function where(text: string, before: readonly Condition[] = []): readonly Condition[] {
   const [, path, operator, value] = CONDITION.exec(text) ?? [];
-  if (path === undefined || operator === undefined || value === undefined)
+  const steps = path?.split('.') ?? [''];
+  if (steps.includes('') || operator === undefined || value === undefined)
     throw new InvalidArgumentError(
-      'Expected a field of the data, a comparison (= != > >= < <= ~) and a value, like name=Daffy or address.city~ton or n>=5.',
+      'Expected a field of the data, a comparison (= != > >= < <= ~) and a value, like name=Daffy or address.city~ton or n>=5. A value that begins like a comparison goes in quotes: name="=Daffy".',
     );
-  const steps = path.split('.');
   const wanted = parsed(value);
   const holds = comparisons[operator] as Comparison;
   return [...before, ({ data }) => holds(valueAt(data, steps), wanted, value)];

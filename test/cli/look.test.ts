@@ -138,7 +138,7 @@ describe('read', () => {
   });
 
   test('gives only the types and data that are asked for', async () => {
-    expect(await versions('users', '--type', 'Registered', 'Left')).toEqual(['1@1', '2@1', '1@4']);
+    expect(await versions('users', '--type', 'Registered', '--type', 'Left')).toEqual(['1@1', '2@1', '1@4']);
     expect(await versions('users', '--where', 'name=Daffy')).toEqual(['1@2']);
     expect(await versions('users', '--where', 'name~Da')).toEqual(['1@2', '2@1']);
     expect(await versions('users', '--where', 'name!=Daffy', '--where', 'name>Da')).toEqual(['1@1', '1@3', '2@1']);

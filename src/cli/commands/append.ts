@@ -1,4 +1,5 @@
 // `millrace append`: one event, from the command line or from stdin.
+import { addAbortSignal, type Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { type AppendOptions, type EventMetadata, type ExpectedVersion, streamName } from '../../index.ts';
@@ -54,7 +55,7 @@ function expectedVersion(text: string): ExpectedVersion {
 }
 
 async function dataOf(cli: Cli, given: string): Promise<unknown> {
-  return json(given === '-' ? await text(cli.streams.stdin) : given);
+  return json(given === '-' ? await text(addAbortSignal(cli.signal, cli.streams.stdin as Readable)) : given);
 }
 
 function metadataOf({ metadata }: Options): { readonly metadata?: EventMetadata } {

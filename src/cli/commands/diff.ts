@@ -6,7 +6,7 @@ import { type Change, changesBetween } from '../../dashboard/changes.ts';
 import { changeLine } from '../changes.ts';
 import { type Cli, plain } from '../cli.ts';
 import { eventLine } from '../events.ts';
-import { NotFoundError } from '../failure.ts';
+import { NotFoundError, UsageError } from '../failure.ts';
 import { type Session, withStore } from '../session.ts';
 import { titleOf } from '../targets.ts';
 import { momentOf } from './snapshots.ts';
@@ -37,8 +37,7 @@ interface Asked {
 
 async function show(cli: Cli, { app, control, facts }: Session, { projection: name, key, options }: Asked): Promise<void> {
   const projection = await projectionOf(app, control, name);
-  const isBefore = isUpTo(momentOf(options.from));
-  const isWithin = options.until === undefined ? () => true : isUpTo(momentOf(options.until));
+  const { isBefore, isWithin } = spanOf(options);
   let before: unknown;
   let hasSteps = false;
   const between: DocumentStep[] = [];
@@ -60,6 +59,23 @@ async function show(cli: Cli, { app, control, facts }: Session, { projection: na
     cli.print(eventLine(cli, event));
     for (const change of changed) cli.print(`  ${changeLine(cli, change)}`);
   }
+}
+
+interface Span {
+  readonly isBefore: (step: DocumentStep) => boolean;
+  readonly isWithin: (step: DocumentStep) => boolean;
+}
+
+function spanOf({ from, until }: Options): Span {
+  const begin = momentOf(from);
+  if (until === undefined) return { isBefore: isUpTo(begin), isWithin: () => true };
+  const end = momentOf(until);
+  if (millisecondOf(begin) > millisecondOf(end)) throw new UsageError(`Expected --from before --until, found ${from} behind ${until}.`);
+  return { isBefore: isUpTo(begin), isWithin: isUpTo(end) };
+}
+
+function millisecondOf(moment: Date | Position): number {
+  return moment instanceof Date ? moment.getTime() : Number.parseInt(moment, 10);
 }
 
 function isUpTo(moment: Date | Position): (step: DocumentStep) => boolean {

@@ -41,7 +41,7 @@ export function registerRead(program: Command, cli: Cli): void {
     .option('--until <place>', 'where to end, included: a time, or a position; of a stream also a version')
     .option('--limit <n>', 'how many events at most', positiveNumber)
     .option('--backward', 'the newest first')
-    .option('--type <type...>', 'only events of these types')
+    .option('--type <type>', 'only events of this type (may be repeated)', oneMore)
     .option('--where <condition>', 'only events whose data are so: name=Daffy, address.city~ton, n>=5 (may be repeated)', where)
     .option('--follow', 'go on with what comes, until Ctrl-C')
     .option('--full', 'each event over several lines, with all that it has')
@@ -53,6 +53,10 @@ export function registerRead(program: Command, cli: Cli): void {
         await show(cli, reader, options, what?.includes(':') === true);
       });
     });
+}
+
+function oneMore(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text];
 }
 
 function checkOptions(what: string | undefined, { all = false, follow = false, backward = false, until }: Options): void {
@@ -95,18 +99,20 @@ function streamPlace(text: string): number | 'start' | 'end' | Date {
 
 async function show(cli: Cli, reader: EventReader<AnyEvent>, options: Options, isStream: boolean): Promise<void> {
   const { limit = Number.POSITIVE_INFINITY, type, where: conditions = [], full = false } = options;
-  const isBeyond = endOf(options);
+  const isBeyond = endOf(options, isStream);
   let shown = 0;
   let next = '';
   for await (const event of reader) {
     if (isBeyond(event)) break;
     if (type !== undefined && !type.includes(event.type)) continue;
     if (!conditions.every((holds) => holds(event))) continue;
-    if (shown >= limit) break;
     shown += 1;
     next = isStream ? String(event.streamVersion + (options.backward === true ? -1 : 1)) : reader.cursor;
     await print(cli, event, full);
+    // At once: the next one that is asked for may be far away, or still to come.
+    if (shown >= limit) break;
   }
+  if (shown === 0 && !cli.json && !cli.signal.aborted) cli.note('No event is so. `millrace streams` lists what there is.');
   if (shown >= limit && next !== '0') cli.note(`Go on behind the last one with --from ${next}`);
 }
 
@@ -117,12 +123,16 @@ async function print(cli: Cli, event: RecordedEvent, full: boolean): Promise<voi
 }
 
 /** Whether an event lies beyond where reading is to end. */
-function endOf({ until, backward = false }: Options): (event: RecordedEvent) => boolean {
+function endOf({ until, backward = false }: Options, isStream: boolean): (event: RecordedEvent) => boolean {
   if (until === undefined) return () => false;
   const sign = backward ? -1 : 1;
-  if (/^[1-9]\d{0,9}$/.test(until)) return ({ streamVersion }) => sign * (streamVersion - Number(until)) > 0;
+  if (isStream && /^[1-9]\d{0,9}$/.test(until)) return ({ streamVersion }) => sign * (streamVersion - Number(until)) > 0;
   const end = place(until);
   if (end instanceof Date) return ({ recordedAt }) => sign * (recordedAt.getTime() - end.getTime()) > 0;
+  if (!/^\d/.test(end))
+    throw new UsageError(
+      `Expected --until to be a time, a position, or of a stream a version; found ${JSON.stringify(until)}. Without it, reading ends at the end.`,
+    );
   const position = parsePosition(end);
   return (event) => sign * comparePositions(event.position, position) > 0;
 }
