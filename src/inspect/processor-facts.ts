@@ -1,5 +1,5 @@
 // How far everything is that processors registered, who runs it, how fast it goes, and what stopped it last.
-import { comparePositions, positionOf } from '../position.ts';
+import { comparePositions, type Position, positionOf } from '../position.ts';
 import { ageOfNext, readCounts } from '../processor/progress.ts';
 import { type OverallProgress, ProgressLooks } from '../processor/rebuild-progress.ts';
 import type { RegisteredFacts } from '../processor/registered.ts';
@@ -36,9 +36,15 @@ export class ProcessorLooks {
   }
 }
 
+/** Beside what is told: whether it is built, and its checkpoint, which of a reactor without order is not where its groups stand. */
+interface SeenPartition extends ProcessorPartitionFacts {
+  readonly isBuilt: boolean;
+  readonly checkpoint: Position | undefined;
+}
+
 interface Found {
   readonly progress: OverallProgress;
-  readonly partitions: readonly (ProcessorPartitionFacts & { readonly isBuilt: boolean })[];
+  readonly partitions: readonly SeenPartition[];
   readonly failures: readonly FailureFacts[];
   readonly isServing: boolean;
 }
@@ -63,21 +69,21 @@ function processorFacts(of: RegisteredFacts, { progress, partitions, failures, i
     partitionsRun: partitions.filter(({ owner }) => owner !== undefined).length,
     owners: [...new Set(partitions.flatMap(({ owner }) => owner ?? []))],
     lastFailure: lastOf(failures, partitions),
-    partitions: partitions.map(({ isBuilt: _, ...each }) => each),
+    partitions: partitions.map(({ isBuilt: _, checkpoint: __, ...each }) => each),
   };
 }
 
 /** The last of those that still hold; else the last of all. */
-function lastOf(failures: readonly FailureFacts[], partitions: readonly ProcessorPartitionFacts[]): LastFailureFacts | undefined {
+function lastOf(failures: readonly FailureFacts[], partitions: readonly SeenPartition[]): LastFailureFacts | undefined {
   const all = failures.map((failure) => ({ ...failure, isCurrent: isCurrent(failure, partitions) }));
   return all.sort((a, b) => Number(b.isCurrent) - Number(a.isCurrent) || b.at.getTime() - a.at.getTime())[0];
 }
 
-function isCurrent({ partition, position }: FailureFacts, partitions: readonly ProcessorPartitionFacts[]): boolean {
+function isCurrent({ partition, position }: FailureFacts, partitions: readonly SeenPartition[]): boolean {
   const there = partitions.find((each) => each.partition === partition);
   if (!there || there.owner !== undefined) return false;
-  if (position === undefined || there.position === undefined) return position === there.position;
-  return comparePositions(position, there.position) === 0;
+  if (position === undefined || there.checkpoint === undefined) return position === there.checkpoint;
+  return comparePositions(position, there.checkpoint) === 0;
 }
 
 /** Before anybody flipped readers, the lowest version that they know serves: of those that are registered. */
@@ -86,11 +92,7 @@ async function isServed(connection: Connection, { name, version }: RegisteredFac
   return version === ((await readServingVersion(connection, name)) ?? Math.min(...versions));
 }
 
-async function partitionFacts(
-  connection: Connection,
-  of: RegisteredFacts,
-  partition: number,
-): Promise<ProcessorPartitionFacts & { readonly isBuilt: boolean }> {
+async function partitionFacts(connection: Connection, of: RegisteredFacts, partition: number): Promise<SeenPartition> {
   const { port, keys } = connection;
   const { name, version } = of;
   const [checkpointKey, deadKey] = [keys.checkpoint(partition, name, version), keys.dead(partition, name, version)];
@@ -105,6 +107,7 @@ async function partitionFacts(
     partition,
     ...lease,
     position: place < 0 ? undefined : positionOf(partition, place),
+    checkpoint: counts.place < 0 ? undefined : positionOf(partition, counts.place),
     eventsDone: counts.eventsFolded,
     lagEvents: counts.lagEvents,
     lagMs: counts.lagEvents === 0 ? 0 : await ageOfNext(connection, of, partition, place),
