@@ -9,8 +9,14 @@ export async function confirm(cli: Cli, what: string, isSure: boolean): Promise<
   const { stdin, stderr } = cli.streams;
   if (!('isTTY' in stdin && stdin.isTTY)) throw new UsageError(`${what}. Nothing was done: say that you mean it with --yes.`);
   const prompt = createInterface({ input: stdin, output: stderr });
+  // A prompt keeps Ctrl-C to itself: hand it on, to what ends every command.
+  prompt.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   try {
-    const answer = await prompt.question(`${what}. Go on? [y/N] `, { signal: cli.signal });
+    // Ctrl-D is no yes.
+    const answer = await prompt.question(`${what}. Go on? [y/N] `, { signal: cli.signal }).catch((error: unknown) => {
+      if (cli.signal.aborted) throw error;
+      return '';
+    });
     if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError('Nothing was done.');
   } finally {
     prompt.close();

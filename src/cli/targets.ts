@@ -21,10 +21,7 @@ export function titleOf({ name, version, kind }: Pick<ProcessorFacts, 'name' | '
   return kind === 'source' ? name : `${name}@${version}`;
 }
 
-/**
- * The one that `name` or `name@version` means. Without a version it is the only one, for a projection the one that serves.
- * Throws NotFoundError, or UsageError where several could be meant.
- */
+/** The one that `name` or `name@version` means; without a version the only one. Throws NotFoundError, or UsageError where several could be meant. */
 export async function findTarget(facts: Inspector, text: string, kinds: readonly Kind[]): Promise<ProcessorFacts> {
   return targetAmong(await facts.processors(), text, kinds);
 }

@@ -49,7 +49,7 @@ export function registerDeadLetters(program: Command, cli: Cli): void {
   which(letters.command('retry'), 'have letters tried again, and what waits behind them')
     .option('--wait', 'wait until they are tried, and tell what came of it')
     .action(async (reactor: string, ids: readonly string[], options: WhichOptions, command: Command) => {
-      await withStore(cli, command, async (session) => await retry(cli, await lettersOf(session, reactor), ids, options));
+      await withStore(cli, command, async (session) => await retry(cli, await reactorOf(session, reactor), ids, options));
     });
   letters
     .command('edit')
@@ -61,7 +61,7 @@ export function registerDeadLetters(program: Command, cli: Cli): void {
     .option('--metadata <json>', 'other metadata')
     .option('--wait', 'wait until it is tried, and tell what came of it')
     .action(async (reactor: string, id: string, options: EditOptions & WhichOptions, command: Command) => {
-      await withStore(cli, command, async (session) => await edit(cli, await lettersOf(session, reactor), id, options));
+      await withStore(cli, command, async (session) => await edit(cli, await reactorOf(session, reactor), id, options));
     });
   which(letters.command('discard'), 'close letters for good, without their events being handled; what waits behind goes on')
     .option('--yes', 'do not ask')
@@ -80,9 +80,26 @@ function which(command: Command, description: string): Command {
     .option('--type <type>', 'with --all: those whose event is of this type');
 }
 
-async function lettersOf({ facts, control }: Session, name: string): Promise<DeadLetters> {
-  const { types, ...reactor } = await findTarget(facts, name, ['reactor', 'process-manager']);
-  return control.deadLetters({ ...reactor, ...(types === undefined ? {} : { types: new Set(types) }) });
+interface ReactorFound {
+  readonly target: ProcessorFacts;
+  readonly letters: DeadLetters;
+}
+
+async function reactorOf({ facts, control }: Session, name: string): Promise<ReactorFound> {
+  const target = await findTarget(facts, name, ['reactor', 'process-manager']);
+  const { types, ...reactor } = target;
+  return { target, letters: control.deadLetters({ ...reactor, ...(types === undefined ? {} : { types: new Set(types) }) }) };
+}
+
+async function lettersOf(session: Session, name: string): Promise<DeadLetters> {
+  return (await reactorOf(session, name)).letters;
+}
+
+/** Somebody who waits should know what for. */
+function noteWhoRuns(cli: Cli, target: ProcessorFacts): void {
+  const title = plain(titleOf(target));
+  if (target.isPaused) cli.note(`${title} is paused: nothing is tried again before millrace resume ${title}.`);
+  else if (target.owners.length === 0) cli.note(`Nobody runs ${title} now: letters are tried again when a StreamProcessor does.`);
 }
 
 async function letterOf(letters: DeadLetters, id: string): Promise<DeadLetter> {
@@ -155,37 +172,63 @@ function showOne(cli: Cli, letter: DeadLetter): void {
   }
 }
 
-async function retry(cli: Cli, letters: DeadLetters, ids: readonly string[], options: WhichOptions): Promise<void> {
+async function retry(cli: Cli, reactor: ReactorFound, ids: readonly string[], options: WhichOptions): Promise<void> {
+  const { letters } = reactor;
   const condition = conditionOf(ids, options);
-  const asked = condition === undefined ? await letters.retry(ids) : await letters.retryAll({ ...condition, signal: cli.signal });
-  if (condition === undefined && asked < ids.length) cli.exitCode = 1;
-  await tellAsked(cli, letters, { asked, of: condition === undefined ? ids.length : undefined }, options);
+  if (condition === undefined)
+    return await tellAsked(cli, reactor, { asked: await letters.retry(ids), ids: new Set(ids), named: ids.length }, options);
+  const chosen = new Set<string>();
+  const where = (letter: DeadLetter): boolean => {
+    const isChosen = condition.where?.(letter) ?? true;
+    if (isChosen) chosen.add(letter.id);
+    return isChosen;
+  };
+  const asked = await letters.retryAll({ where, signal: cli.signal });
+  await tellAsked(cli, reactor, { asked, ids: chosen, named: asked }, options);
 }
 
-async function edit(cli: Cli, letters: DeadLetters, id: string, options: EditOptions & WhichOptions): Promise<void> {
+async function edit(cli: Cli, reactor: ReactorFound, id: string, options: EditOptions & WhichOptions): Promise<void> {
+  const { letters } = reactor;
   const letter = await letterOf(letters, id);
   const event = await editedEvent(cli, letter, options);
   const isAsked = await letters.retry(id, { event });
   if (!isAsked) throw new NotFoundError(`The dead letter ${id} was closed meanwhile: nothing was edited.`);
-  await tellAsked(cli, letters, { asked: 1, of: 1 }, options);
+  await tellAsked(cli, reactor, { asked: 1, ids: new Set([id]), named: 1 }, options);
 }
 
 interface Asked {
   readonly asked: number;
-  /** How many were named. */
-  readonly of: number | undefined;
+  readonly ids: ReadonlySet<string>;
+  /** How many were to be asked for. */
+  readonly named: number;
 }
 
-async function tellAsked(cli: Cli, letters: DeadLetters, { asked, of }: Asked, { wait = false }: WhichOptions): Promise<void> {
-  const missing = of === undefined ? 0 : of - asked;
-  if (missing > 0) cli.note(`${missing} of ${of} ${missing === 1 ? 'is' : 'are'} not open (any more).`);
-  if (wait) await letters.settled({ signal: cli.signal });
-  const left = await letters.count();
-  if (wait && left > 0) cli.exitCode = 1;
-  if (cli.json) return cli.printJson({ asked, left });
+async function tellAsked(cli: Cli, reactor: ReactorFound, { asked, ids, named }: Asked, { wait = false }: WhichOptions): Promise<void> {
+  const missing = named - asked;
+  if (missing > 0) cli.note(`${missing} of ${named} ${missing === 1 ? 'is' : 'are'} not open (any more).`);
+  const failed = wait ? await failedAgain(cli, reactor, ids) : undefined;
+  if (missing > 0 || (failed !== undefined && failed.length > 0)) cli.exitCode = 1;
+  const left = await reactor.letters.count();
+  if (cli.json) return cli.printJson({ asked, left, ...(failed === undefined ? {} : { failed }) });
   cli.print(
     `${countText(asked)} ${asked === 1 ? 'is' : 'are'} tried again${wait ? '' : ', within a second where a processor runs it'}; ${countText(left)} ${wait ? 'are open now' : 'are open still'}.`,
   );
+  for (const { id, error } of failed?.slice(0, LIMIT) ?? []) cli.print(`${id} failed again: ${plain(`${error.name}: ${error.message}`)}`);
+}
+
+type Failed = Pick<DeadLetter, 'id' | 'error'>;
+
+/** Waits until those with these ids are settled; those of them that are open still. What else is dead is not what was asked for. */
+async function failedAgain(cli: Cli, { target, letters }: ReactorFound, ids: ReadonlySet<string>): Promise<readonly Failed[]> {
+  noteWhoRuns(cli, target);
+  try {
+    await letters.settled({ signal: cli.signal });
+  } finally {
+    if (cli.signal.aborted && !cli.json) cli.note('Those that were asked for stay so, and are tried again where a processor runs the reactor.');
+  }
+  const failed: Failed[] = [];
+  for await (const { id, error } of letters.list({ signal: cli.signal })) if (ids.has(id)) failed.push({ id, error });
+  return failed;
 }
 
 async function discard(cli: Cli, letters: DeadLetters, ids: readonly string[], options: WhichOptions): Promise<void> {

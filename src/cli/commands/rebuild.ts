@@ -39,33 +39,65 @@ export function registerRebuild(program: Command, cli: Cli): void {
 }
 
 async function rebuild(cli: Cli, session: Session, name: string, options: Options): Promise<void> {
-  const { run = false, compare = false, flip = false } = options;
+  const { run = false, compare = false } = options;
   const code = run || compare ? await projectionOf(session.app, session.control, name) : undefined;
-  const target = run && code ? code : await findTarget(session.facts, name, ['projection']);
-  const progress = run && code ? await runHere(cli, session, code, options) : await watchProgress(cli, session, target);
-  const differences = compare && code ? await compareWithServing(cli, session, code) : undefined;
-  const isFlipped = flip && (differences === undefined || differences === 0);
-  if (isFlipped) await session.control.serve(target, { signal: cli.signal });
-  if (cli.json) return cli.printJson({ name: target.name, version: target.version, eventsFolded: progress.eventsFolded, differences, isFlipped });
-  if (isFlipped) cli.print(`${plain(titleOf(target))} serves, in every process within a second.`);
-  else if (flip) cli.print(`Readers were not flipped, because documents differ. If that is as it should be: millrace flip ${plain(titleOf(target))}`);
-  if (flip && !isFlipped) cli.exitCode = 1;
+  if (!run || !code) return await finish(cli, session, await watchOthers(cli, session, name), code, options);
+  // It goes on until readers are flipped: with appends that go on, a version that nobody runs is behind again at once.
+  const processor = startHere(session, code, options);
+  try {
+    await finish(cli, session, await runHere(cli, session, processor, code), code, options);
+  } finally {
+    await processor.stop();
+  }
 }
 
-/** Until it has caught up, whoever folds it; or Ctrl-C. */
-async function watchProgress(cli: Cli, { control }: Session, target: Parameters<Session['control']['progress']>[0]): Promise<OverallProgress> {
+/** Compares and flips, as far as that was asked for, and tells what came of it. */
+async function finish(cli: Cli, session: Session, progress: OverallProgress, code: AnyProjection | undefined, options: Options): Promise<void> {
+  const { compare = false, flip = false } = options;
+  const { name, version, eventsFolded } = progress;
+  const differences = compare && code ? await compareWithServing(cli, session, code) : undefined;
+  const isFlipped = flip && (differences === undefined || differences === 0);
+  if (isFlipped) await session.control.serve(code ?? (await findTarget(session.facts, titleOf(progress), ['projection'])), { signal: cli.signal });
+  if (flip && !isFlipped) cli.exitCode = 1;
+  if (cli.json) return cli.printJson({ name, version, eventsFolded, differences, isFlipped });
+  if (isFlipped) cli.print(`${plain(titleOf(progress))} serves, in every process within a second.`);
+  else if (flip)
+    cli.print(`Readers were not flipped, because documents differ. If that is as it should be: millrace flip ${plain(titleOf(progress))}`);
+}
+
+/** Shows how others fold it. */
+async function watchOthers(cli: Cli, session: Session, name: string): Promise<OverallProgress> {
+  const target = await findTarget(session.facts, name, ['projection']);
+  if (target.owners.length === 0 && target.lagEvents > 0 && !target.isPaused)
+    cli.note(`Nobody runs ${plain(titleOf(target))} now: it catches up when a StreamProcessor does, or here with --run and --app.`);
+  return await watchProgress(cli, session, target, cli.signal);
+}
+
+/**
+ * Until it has caught up, whoever folds it; or `signal`. It has when it holds what was there a look before: where appends never pause,
+ * one that keeps up may be an event or two behind at every look.
+ */
+async function watchProgress(
+  cli: Cli,
+  { control }: Session,
+  target: Parameters<Session['control']['progress']>[0],
+  signal: AbortSignal,
+): Promise<OverallProgress> {
   let progress = await control.progress(target);
-  const bar = cli.progress(`${target.name}@${target.version}`, progress.eventsTotal);
+  let wanted = progress.eventsTotal;
+  const bar = cli.progress(titleOf(target), progress.eventsTotal);
   try {
-    while (progress.lagEvents > 0) {
-      await delay(LOOK_MS, undefined, { signal: cli.signal });
+    while (progress.lagEvents > 0 && progress.eventsFolded < wanted) {
+      wanted = progress.eventsTotal;
+      await delay(LOOK_MS, undefined, { signal });
       progress = await control.progress(target);
       bar.update(progress.eventsFolded, progress.eventsTotal);
-      if (progress.isPaused)
-        throw new UsageError(`${target.name}@${target.version} is paused, so it does not catch up: millrace resume ${target.name}@${target.version}`);
+      if (progress.isPaused) throw new UsageError(`${titleOf(target)} is paused, so it does not catch up: millrace resume ${titleOf(target)}`);
     }
   } finally {
     bar.stop();
+    if (cli.signal.aborted && !cli.json)
+      cli.note(`${plain(titleOf(target))} keeps what it has folded, and goes on from there. Readers were not flipped.`);
   }
   if (!cli.json)
     cli.print(`${plain(titleOf(target))} has folded ${countText(progress.eventsFolded)} events${speedText(progress)}: it has caught up.`);
@@ -77,16 +109,23 @@ function speedText({ eventsPerSecond = 0, timeLeftMs = 0 }: OverallProgress): st
   return eventsPerSecond === 0 ? left : `, lately ${countText(eventsPerSecond)} a second${left}`;
 }
 
-async function runHere(cli: Cli, session: Session, projection: AnyProjection, { eventsPerSecond }: Options): Promise<OverallProgress> {
+function startHere({ store }: Session, projection: AnyProjection, { eventsPerSecond }: Options): StreamProcessor {
   const throttle = eventsPerSecond === undefined ? {} : { eventsPerSecond };
-  const processor = new StreamProcessor(session.store, { projections: [projection], deliverScheduled: false, ...throttle });
-  try {
-    const caughtUp = processor.runUntilCaughtUp({ signal: cli.signal });
-    const [progress] = await Promise.all([watchProgress(cli, session, projection), caughtUp]);
-    return progress;
-  } finally {
-    await processor.stop();
-  }
+  const processor = new StreamProcessor(store, { projections: [projection], deliverScheduled: false, ...throttle });
+  processor.start();
+  return processor;
+}
+
+async function runHere(cli: Cli, session: Session, processor: StreamProcessor, projection: AnyProjection): Promise<OverallProgress> {
+  // What it fails with ends the looking, too.
+  const failed = new AbortController();
+  const signal = AbortSignal.any([cli.signal, failed.signal]);
+  const caughtUp = processor.runUntilCaughtUp({ signal: cli.signal }).catch((error: unknown) => {
+    failed.abort(error);
+    throw error;
+  });
+  const [, progress] = await Promise.all([caughtUp, watchProgress(cli, session, projection, signal)]);
+  return progress;
 }
 
 /** How many documents differ; the first of them are shown. */
