@@ -47,9 +47,9 @@ describe('processors', () => {
     await register('1', 'Fails', 'Daffy');
     await using processor = await startAll();
     const { stdout } = await runHere([...at, 'processors']);
-    expect(stdout).toMatch(/^kind +name +state +behind +since +events\/s +done +dead +run by\n/);
-    expect(stdout).toMatch(new RegExp(`projection +profiles@1 +running, serves +0 +\\d+ +100 % +\\S+/${process.pid}`));
-    expect(stdout).toMatch(/reactor +mails@1 +running +0 .* 1 +\S+/);
+    expect(stdout).toMatch(/^kind +name +state +checkpoint +behind +since +events\/s +done +dead +run by\n/);
+    expect(stdout).toMatch(new RegExp(`projection +profiles@1 +running, serves +\\d+-\\d+ +0 +\\d+ +100 % +\\S+/${process.pid}`));
+    expect(stdout).toMatch(/reactor +mails@1 +running +\d+-\d+ +0 .* 1 +\S+/);
     expect(stdout).toMatch(/process manager +leavers@1/);
     const one = await runHere([...at, 'processors', 'mails']);
     expect(one.stdout).toMatch(/partition +checkpoint .*\n +0 +\d{13}-\d+ +2 +0 +1 +1 /);

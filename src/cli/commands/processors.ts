@@ -63,11 +63,12 @@ async function show(cli: Cli, facts: Inspector, name: string | undefined, isRepe
 
 function showAll(cli: Cli, all: readonly ProcessorFacts[]): void {
   cli.printTable(
-    ['kind', 'name', 'state', right('behind'), right('since'), right('events/s'), right('done'), right('dead'), 'run by'],
+    ['kind', 'name', 'state', 'checkpoint', right('behind'), right('since'), right('events/s'), right('done'), right('dead'), 'run by'],
     all.map((each) => [
       kindText(each.kind),
       plain(titleOf(each)),
       stateText(cli, each),
+      checkpointText(each),
       countText(each.lagEvents),
       each.lagMs === 0 ? '' : durationText(each.lagMs),
       each.eventsPerSecond === undefined ? '' : countText(each.eventsPerSecond),
@@ -121,6 +122,13 @@ function failureText(cli: Cli, { lastFailure: failure, ...each }: ProcessorFacts
   const where = failure.partition === undefined ? '' : ` in partition ${failure.partition}`;
   const how = failure.isCurrent ? 'stands still' : 'stood still, and went on since';
   return `${cli.colours.red(plain(titleOf(each)))} ${how}${where}, since ${timeText(failure.at)}, run by ${plain(shortOwner(failure.owner))}:\n  ${plain(failure.name)}: ${plain(failure.message)}`;
+}
+
+/** Of several partitions each has its own: with a name they are shown. */
+function checkpointText({ partitions, kind }: ProcessorFacts): string {
+  const [only, ...others] = partitions;
+  if (others.length > 0) return `in ${partitions.length} partitions`;
+  return kind === 'source' ? '' : (only?.position ?? 'the beginning');
 }
 
 function ownersText({ owners, partitionsRun, partitions }: ProcessorFacts): string {
