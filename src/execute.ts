@@ -4,7 +4,7 @@ import { saidOf } from './codec.ts';
 import { IdempotencyKeyReusedError, InvalidInputError, VersionConflictError } from './errors.ts';
 import type { AnyEvent, RecordedEvent } from './event.ts';
 import type { Decider } from './fold/decider.ts';
-import { type AppendAllOptions, DIGEST_OF_ONCE, digestOfText, type Once, prepare } from './log/append.ts';
+import { type AppendAllOptions, DIGEST_OF_ONCE, digestOfText, type Once, prepare, traced } from './log/append.ts';
 import { confirmFirst, settle } from './log/append-outcome.ts';
 import { decodeAll, type StreamKeys, streamKeys } from './log/fold-stream.ts';
 import { type Position, positionOf, splitPosition } from './position.ts';
@@ -190,13 +190,17 @@ class Execution<E extends AnyEvent, Command, State> {
   async #append(command: Command, loaded: FoldedState<State>, events: readonly E[]): Promise<Executed<E, State>> {
     // Folded before anything is written: events that evolve cannot take are not appended.
     const state = events.reduce((before, event) => this.#decider.evolve(before, event), loaded.state);
-    const request = prepare(this.#connection, [{ stream: this.stream.streamName, events, expectedVersion: loaded.version }], {
+    const parts = [{ stream: this.stream.streamName, events, expectedVersion: loaded.version }];
+    const asked = {
       ...this.#options,
       mayBeEmpty: true,
       lastPlace: loaded.place,
       ...(this.#options.idempotencyKey !== undefined && { digest: this.#digestOf(command) }),
+    };
+    const appended = await traced(this.#connection, parts, asked, async (given) => {
+      const request = prepare(this.#connection, parts, given);
+      return await settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));
     });
-    const appended = await settle(this.#connection, request, await this.#connection.writer.append(request.partition, request.append));
     if (appended.isRepeated) return await this.#repeated(await this.#load(), { version: appended.streamVersions[0] ?? 0, count: events.length });
     const place = events.length === 0 ? loaded.place : splitPosition(appended.position).packed;
     const folded: FoldedState<State> = { state, version: appended.streamVersions[0] ?? 0, place, storedVersion: loaded.storedVersion };

@@ -11,6 +11,7 @@ import { tokenAt } from '../token.ts';
 import { type AppendAllResult, type AppendResult, type ExpectedVersion, type Guard, type Request, settle } from './append-outcome.ts';
 import { appendLimits, bytesUpTo, prepareEvent, prepareEvents, tooMuch } from './encode-event.ts';
 import { type PreparedLater, prepareSchedule, type ScheduledAppend } from './prepare-schedule.ts';
+import { withTrace } from './with-trace.ts';
 
 export type { AppendAllResult, AppendResult, ExpectedVersion, Guard };
 
@@ -102,15 +103,28 @@ function onlyResult({ streamVersions, position, token, isRepeated }: AppendAllRe
 
 /** Appends to several streams of one partition, all or nothing. */
 export async function appendAll(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): Promise<AppendAllResult> {
+  return await traced(connection, parts, options, (given) => appendPrepared(connection, parts, given));
+}
+
+/** Tells of an append where somebody traces: `work` makes it, with the trace in its options. */
+export async function traced<T>(
+  connection: Connection,
+  parts: readonly StreamAppend[],
+  options: PrepareOptions,
+  work: (options: PrepareOptions) => Promise<T>,
+): Promise<T> {
   const { telemetry } = connection;
-  if (!telemetry) return await appendPrepared(connection, parts, options);
+  if (!telemetry) return await work(options);
   // By what it was asked with: a request that comes again comes with another trace.
-  const digest = options.idempotencyKey === undefined ? options.digest : digestOfRequest(connection, parts, options);
-  const events = parts.reduce((sum, part) => sum + (Array.isArray(part.events) ? part.events.length : 1), 0);
-  const categories = [...new Set(parts.map(({ stream }) => splitStreamName(stream).category))];
-  return await telemetry.append({ categories, events }, (trace) =>
-    appendPrepared(connection, parts, { ...options, metadata: { ...trace, ...options.metadata }, ...(digest === undefined ? {} : { digest }) }),
-  );
+  const asked = options.digest ?? (options.idempotencyKey === undefined ? undefined : digestOfRequest(connection, parts, options));
+  const digest = asked === undefined ? {} : { digest: asked };
+  const all = [...parts, ...(Array.isArray(options.schedule) ? (options.schedule as readonly ScheduledAppend[]) : [])];
+  const events = all.flatMap((part) => part.events);
+  const categories = [...new Set(all.map(({ stream }) => splitStreamName(stream).category))];
+  return await telemetry.append({ categories, events: events.length }, (trace) => {
+    const metadata = withTrace(options.metadata, trace, events);
+    return work({ ...options, ...(metadata === undefined ? {} : { metadata }), ...digest });
+  });
 }
 
 function digestOfRequest(connection: Connection, parts: readonly StreamAppend[], options: PrepareOptions): string | undefined {

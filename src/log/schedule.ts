@@ -6,7 +6,7 @@ import type { MultiAppend, PreparedEvent, PreparedMark, PreparedSchedule, Prepar
 import type { Connection } from '../redis/connection.ts';
 import { reading } from '../redis/public-error.ts';
 import { type RawScheduled, readScheduled as readPage } from '../redis/read-scheduled.ts';
-import { type Once, prepare } from './append.ts';
+import { type Once, prepare, traced } from './append.ts';
 import { failedError, settle, unconfirmed } from './append-outcome.ts';
 import { decodePayload, partitionOfId, type ScheduledAppend } from './prepare-schedule.ts';
 
@@ -54,8 +54,11 @@ export async function schedule(
   { stream, events }: Pick<ScheduledAppend, 'stream' | 'events'>,
   { deliverAt, ...options }: ScheduleOptions & { readonly once?: Once },
 ): Promise<ScheduleResult> {
-  const request = prepare(connection, [], { ...options, schedule: [{ stream, events, deliverAt }] });
-  const { scheduledIds, isRepeated } = await settle(connection, request, await connection.writer.append(request.partition, request.append));
+  const later = { ...options, schedule: [{ stream, events, deliverAt }] };
+  const { scheduledIds, isRepeated } = await traced(connection, [], later, async (given) => {
+    const request = prepare(connection, [], given);
+    return await settle(connection, request, await connection.writer.append(request.partition, request.append));
+  });
   return { id: scheduledIds[0] ?? '', isRepeated };
 }
 

@@ -3,7 +3,7 @@ import { InvalidInputError, PartitionMismatchError } from '../errors.ts';
 import { DocumentTooLargeError, ProcessConflictError, ReactionFencedError } from '../processing-errors.ts';
 import type { AnyEvent, RecordedEvent } from '../event.ts';
 import { frozen } from '../fold/frozen.ts';
-import { type Guard, type PlacedAppend, prepare, type StreamAppend } from '../log/append.ts';
+import { type Guard, type PlacedAppend, prepare, type PrepareOptions, type StreamAppend, traced } from '../log/append.ts';
 import type { ScheduledAppend } from '../log/prepare-schedule.ts';
 import { settle } from '../log/append-outcome.ts';
 import { type StreamKeys, streamKeys } from '../log/fold-stream.ts';
@@ -73,7 +73,15 @@ export class ProcessSteps implements ReactionHandler {
   }
 
   /** Folds the event and carries out what follows from it; nothing, where that was done already. */
-  async handle({ logEvent, key: handledAs, leftovers, abort }: Handling, epoch: string): Promise<void> {
+  async handle(handling: Handling, epoch: string): Promise<void> {
+    const { telemetry } = this.#connection;
+    if (!telemetry) return await this.#handle(handling, epoch);
+    const { name, version } = this.#manager;
+    const of = { reactor: name, version, partition: this.#partition, attempt: handling.attempt, event: handling.logEvent.event };
+    await telemetry.react(of, () => this.#handle(handling, epoch));
+  }
+
+  async #handle({ logEvent, key: handledAs, leftovers, abort }: Handling, epoch: string): Promise<void> {
     const event = frozen(logEvent.event);
     const key = this.#manager.process.keyOf(event);
     if (key === undefined) return;
@@ -115,7 +123,7 @@ export class ProcessSteps implements ReactionHandler {
     const parts = partsOf(process.react(event, state ?? before, effects));
     const planned = await this.#plan(parts);
     const expected = stored.place < 0 ? '' : entryIdOf(stored.place);
-    const request = prepare(this.#connection, planned.appends, {
+    const asked: PrepareOptions = {
       guards: planned.guards,
       schedule: planned.schedule,
       metadata: causedBy(event),
@@ -128,7 +136,17 @@ export class ProcessSteps implements ReactionHandler {
         documents: [this.#write({ key, documentKey, place, stored }, state), ...(state === null ? [this.#ended.note({ key, place })] : [])],
         mismatch: (streamName) => this.#mismatch(key, streamName),
       },
-    });
+    };
+    const store = (given: PrepareOptions): Promise<boolean> => this.#store(planned, given, { key, abort });
+    // Most steps append nothing: then there is nothing to tell of but the step.
+    const isAppend = planned.appends.length + planned.schedule.length > 0;
+    const isStored = await (isAppend ? traced(this.#connection, planned.appends, asked, store) : store(asked));
+    if (isStored && state === null) leftovers.ended = { key, place };
+    return isStored;
+  }
+
+  async #store(planned: Planned, asked: PrepareOptions, { key, abort }: Pick<Step, 'key' | 'abort'>): Promise<boolean> {
+    const request = prepare(this.#connection, planned.appends, asked);
     // One that ran out of time goes on beside the next attempt, and after the process has ended and is gone.
     if (abort.isAborted) abort.signal.throwIfAborted();
     const outcome = await this.#ended.unsettled(key, this.#connection.writer.append(this.#partition, request.append));
@@ -139,7 +157,6 @@ export class ProcessSteps implements ReactionHandler {
       if (LOOKED_AT_AGAIN.has(outcome.kind)) return false;
       await settle(this.#connection, request, outcome);
     }
-    if (state === null) leftovers.ended = { key, place };
     return true;
   }
 

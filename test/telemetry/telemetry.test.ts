@@ -1,11 +1,13 @@
 // Tests what a store tells OpenTelemetry and a logger of its work, and that it changes nothing of it.
-import { context, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { context, createTraceState, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { InMemorySpanExporter, NodeTracerProvider, type ReadableSpan, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-node';
 import { category, type Event, type EventStore, type Logger, ProcessorControl, reactor, StreamProcessor } from 'millrace';
 import { observe, openTelemetry } from 'millrace/telemetry';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { checkout, orders, payments } from '../../examples/docs/processes.ts';
+import { user, userUpdates } from '../../examples/docs/users.ts';
 import { uniqueNamespace } from '../support/clients.ts';
 import { project, sums, throwingAt, until } from '../support/processors.ts';
 import { collect, errorOf, marks, note, notes, openStore, someNotes } from '../support/store.ts';
@@ -96,6 +98,43 @@ describe('traces', () => {
       );
     await parts();
     expect(await parts()).toMatchObject({ isRepeated: true });
+  });
+
+  test('of commands, of what is scheduled and of the steps of process managers go along, too', async () => {
+    await store.execute(user, '2', { type: 'Register', name: 'Daffy', surname: 'Duck' }, { idempotencyKey: 'k' });
+    expect(await store.execute(user, '2', { type: 'Register', name: 'Daffy', surname: 'Duck' }, { idempotencyKey: 'k' })).toMatchObject({
+      isRepeated: true,
+    });
+    const [commanded] = await collect(store.readStream(userUpdates.stream('2')));
+    expect(commanded?.metadata['traceparent']).toContain(spansOf('append')[0]?.spanContext().spanId);
+    const later = () => store.schedule(notes.stream('1'), note(1), { deliverAt: Date.now() + 3_600_000, idempotencyKey: 'later' });
+    expect([await later(), await later()]).toMatchObject([{ isRepeated: false }, { isRepeated: true }]);
+    for await (const { events } of store.readScheduled()) expect(events[0]?.metadata).toHaveProperty('traceparent');
+    expect(spansOf('append').length).toBeGreaterThan(2);
+    await store.append(orders.stream('7'), { type: 'Placed', data: { total: 3 } });
+    const placed = spansOf('append').at(-1);
+    await using processor = new StreamProcessor(store, { reactors: [checkout] });
+    await processor.runUntilCaughtUp();
+    const step = spansOf('react').find((span) => span.attributes['messaging.message.id'] === 'orders:7@1');
+    expect(step?.links.map((link) => link.context.spanId)).toEqual([placed?.spanContext().spanId]);
+    const effect = spansOf('append').find(({ parentSpanContext }) => parentSpanContext?.spanId === step?.spanContext().spanId);
+    const [requested] = await collect(store.readStream(payments.stream('7')));
+    expect(requested?.metadata['traceparent']).toContain(effect?.spanContext().spanId);
+  });
+
+  test('do not change which metadata is refused, nor put their state beside a parent that the caller gave', async () => {
+    for (const metadata of ['text', null, ['a']])
+      expect(await errorOf(store.append(notes.stream('1'), note(1), { metadata: metadata as never }))).toMatchObject({ code: 'invalid-input' });
+    const around = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1, traceState: createTraceState('vendor=x') };
+    const mine = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
+    await context.with(trace.setSpanContext(context.active(), around), async () => {
+      await store.append(notes.stream('1'), note(1), { metadata: mine });
+      await store.append(notes.stream('1'), { ...note(2), metadata: mine });
+      await store.append(notes.stream('1'), note(3));
+    });
+    const metadata = (await collect(store.readStream(notes.stream('1')))).map((event) => event.metadata);
+    expect(metadata.slice(0, 2)).toEqual([mine, mine]);
+    expect(metadata[2]).toMatchObject({ traceparent: expect.stringContaining(around.traceId), tracestate: 'vendor=x' });
   });
 
   test('of what fails say with what', async () => {
