@@ -224,14 +224,14 @@ describe('on the command line', () => {
     expect(await runHere([...at(), 'import', join(folder, 'nowhere')])).toMatchObject({ code: 1, stderr: expect.stringContaining('ENOENT') });
   });
 
-  test('an import that is killed again and again brings each event in once', async () => {
+  test('an import that is killed again and again brings each event in once', { timeout: 120_000 }, async () => {
     for (let n = 0; n < 20; n += 1) await store.append(notes.stream(`k${n}`), someNotes(300));
     const file = join(folder, `killed-${namespace}`);
     await runHere([...at(), 'export', file]);
     const other = uniqueNamespace();
     await using there = await openStore({ namespace: other, partitions: 3 });
     let kills = 0;
-    for (let wait = 60; ; wait += 40) {
+    for (let wait = 60; ; wait *= 1.4) {
       const run = runBinary([...reaching(other), 'import', file], { killAfterMs: 250 + wait });
       const { code } = await run;
       if (code === 0) break;
