@@ -28,8 +28,9 @@ export default defineConfig({
     maxWorkers: isEmbedded ? 6 : 3,
     globalSetup: ['./test/support/global-setup.ts'],
     setupFiles: ['./test/support/clean-up.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Some take half of it on a cluster, or on a machine that does other things too.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     reporters: ['default', new CountingReporter()],
   },
 });
